@@ -1,0 +1,312 @@
+//! The pool: contexts of one slot size, kept warm, shared by the whole process.
+//!
+//! ```text
+//!  worker ◄─► Cache (its own, up to 64) ◄─ 32 at a time ─► Stock (shared) ◄── the filler, ahead of need
+//!                                                            ▲
+//!                                     a taker that finds it empty makes one for itself
+//! ```
+//!
+//! Contexts are pooled as the threads of a thread pool are: a thread-local set by one coroutine is there for the next
+//! one on the same context. The number of contexts is bounded by the most coroutines that ever lived at once, plus
+//! what the filler adds ahead (1,024 at most).
+//!
+//! **Promises.** A coroutine takes its context when it starts, but running out must be told at `spawn`. So `spawn`
+//! takes a [promise](Pool::promise) first: that many slots are reserved address space. What can still fail later is
+//! making an identity (`EAGAIN`); then the coroutine stays queued, and further spawns are refused until one was made.
+
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+use crate::context::Context;
+use crate::slab::{Slabs, StackSize};
+use crate::stock::{Filler, Stock};
+
+/// How many contexts a worker keeps for itself at most.
+const CACHE_MAX: usize = 64;
+
+/// How many contexts, or promises, move between a cache and the pool at a time.
+const CACHE_STEP: usize = 32;
+
+/// How far the tops of two neighbouring slots are staggered. Five cache lines: enough for the hottest lines of
+/// identity and stack not to meet.
+const COLOUR_BYTES: usize = 320;
+
+/// How many colours there are. Identity, colour and a shallow call together must stay within two pages, or every
+/// coroutine would hold a third; `docs/design/0001-identity.md` has the figures.
+const COLOURS: usize = 7;
+
+/// All contexts of one slot size in this process.
+pub struct Pool {
+    size: StackSize,
+    stock: Stock<Context>,
+    slabs: Mutex<Slabs>,
+    /// `slabs.slots()`, readable without the lock. Relaxed: only ever grows, and a stale value costs a lock.
+    slots: AtomicUsize,
+    /// How many slots are promised to coroutines. Relaxed: a count that guards no memory.
+    promised: AtomicUsize,
+    /// The error number with which the last identity could not be made, or 0. Relaxed: advice to spawners.
+    short_of_threads: AtomicI32,
+    colour: AtomicUsize,
+}
+
+impl Pool {
+    /// Returns the pool for slots of this size, the same for every caller.
+    pub fn of_size(size: StackSize) -> &'static Pool {
+        static POOLS: [OnceLock<Pool>; usize::BITS as usize] =
+            [const { OnceLock::new() }; usize::BITS as usize];
+        POOLS[size.bytes().trailing_zeros() as usize].get_or_init(|| Pool {
+            size,
+            stock: Stock::new(),
+            slabs: Mutex::new(Slabs::new(size)),
+            slots: AtomicUsize::new(0),
+            promised: AtomicUsize::new(0),
+            short_of_threads: AtomicI32::new(0),
+            colour: AtomicUsize::new(0),
+        })
+    }
+
+    /// The size of this pool's slots.
+    pub fn size(&self) -> StackSize {
+        self.size
+    }
+
+    /// Promises slots to `count` coroutines that are about to be spawned.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when no more address space can be reserved; `EAGAIN` while identities cannot be made. Then nothing
+    /// is promised.
+    pub fn promise(&'static self, count: usize) -> io::Result<()> {
+        let short = self.short_of_threads.load(Ordering::Relaxed);
+        if short != 0 {
+            return self.try_to_make_one_for_the_shelf(short);
+        }
+        let promised = self.promised.fetch_add(count, Ordering::Relaxed) + count;
+        if promised <= self.slots.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.reserve(promised).inspect_err(|_| self.forgo(count))
+    }
+
+    /// Takes promises back.
+    pub fn forgo(&self, count: usize) {
+        self.promised.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Takes a context, warm if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If there is none and none can be made now.
+    pub fn take(&'static self) -> io::Result<Context> {
+        let mut one = Vec::with_capacity(1);
+        self.take_into(1, &mut one)?;
+        Ok(one.pop().expect("take_into adds at least one"))
+    }
+
+    /// Adds between 1 and `most` contexts to `into`.
+    fn take_into(&'static self, most: usize, into: &mut Vec<Context>) -> io::Result<()> {
+        let before = into.len();
+        if self.stock.take(most, into) == Filler::Start {
+            self.start_filler();
+        }
+        if into.len() == before {
+            into.push(self.make()?);
+            self.stock.count_made();
+        }
+        Ok(())
+    }
+
+    /// Returns a context that is at rest.
+    pub fn give(&self, mut context: Context) {
+        context.count_use();
+        self.stock.give(std::iter::once(context));
+    }
+
+    /// How many contexts exist, and how many of them lie on the shared shelf.
+    pub fn counts(&self) -> (usize, usize) {
+        self.stock.counts()
+    }
+
+    /// Makes a context, reserving a slab if need be.
+    fn make(&'static self) -> io::Result<Context> {
+        let region = {
+            let mut slabs = self.lock_slabs();
+            match slabs.take()? {
+                Some(region) => region,
+                None => {
+                    slabs.grow()?;
+                    self.slots.store(slabs.slots(), Ordering::Relaxed);
+                    slabs.take()?.expect("a slab was just reserved")
+                }
+            }
+        };
+        let colour = self.colour.fetch_add(1, Ordering::Relaxed) % COLOURS * COLOUR_BYTES;
+        match Context::new(region, colour, self) {
+            Ok(context) => {
+                self.short_of_threads.store(0, Ordering::Relaxed);
+                Ok(context)
+            }
+            Err((error, region)) => {
+                self.lock_slabs().give_back(region);
+                self.short_of_threads.store(error.raw_os_error().unwrap_or(libc::EAGAIN), Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
+    /// While identities cannot be made, each spawner tries once: so the pool finds out when the pressure is gone.
+    fn try_to_make_one_for_the_shelf(&'static self, short: i32) -> io::Result<()> {
+        match self.make() {
+            Ok(context) => {
+                self.stock.add(context);
+                self.promise(1)
+            }
+            Err(_) => Err(io::Error::from_raw_os_error(short)),
+        }
+    }
+
+    fn reserve(&self, promised: usize) -> io::Result<()> {
+        let mut slabs = self.lock_slabs();
+        while slabs.slots() < promised {
+            let grown = slabs.grow();
+            self.slots.store(slabs.slots(), Ordering::Relaxed);
+            grown?;
+        }
+        Ok(())
+    }
+
+    fn start_filler(&'static self) {
+        let filler = move || {
+            let mut gave_up = false;
+            loop {
+                self.stock.await_shortage(gave_up);
+                gave_up = loop {
+                    let made = self.make();
+                    let failed = made.is_err();
+                    if !made.is_ok_and(|context| self.stock.add(context)) {
+                        break failed;
+                    }
+                };
+            }
+        };
+        if std::thread::Builder::new().name("tarae-stacks".into()).spawn(filler).is_err() {
+            self.stock.filler_failed_to_start();
+        }
+    }
+
+    /// Slabs stay consistent whatever panics, so poison carries no meaning.
+    fn lock_slabs(&self) -> MutexGuard<'_, Slabs> {
+        self.slabs.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (made, shelved) = self.counts();
+        f.debug_struct("Pool")
+            .field("size", &self.size)
+            .field("made", &made)
+            .field("shelved", &shelved)
+            .field("promised", &self.promised.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A worker's own contexts and promises, in front of a [`Pool`].
+///
+/// # Invariants
+///
+/// `promises` are taken from the pool and given to nobody yet; `contexts` holds at most [`CACHE_MAX`].
+#[derive(Debug)]
+pub struct Cache {
+    pool: &'static Pool,
+    contexts: Vec<Context>,
+    promises: usize,
+}
+
+impl Cache {
+    /// Returns an empty cache.
+    pub fn new(pool: &'static Pool) -> Cache {
+        Cache { pool, contexts: Vec::with_capacity(CACHE_MAX), promises: 0 }
+    }
+
+    /// The pool behind the cache.
+    pub fn pool(&self) -> &'static Pool {
+        self.pool
+    }
+
+    /// As [`Pool::promise`] for one coroutine, mostly without touching shared memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::promise`].
+    #[inline]
+    pub fn promise(&mut self) -> io::Result<()> {
+        if self.promises == 0 {
+            // One by one when a whole step is not to be had.
+            match self.pool.promise(CACHE_STEP) {
+                Ok(()) => self.promises = CACHE_STEP,
+                Err(_) => return self.pool.promise(1),
+            }
+        }
+        self.promises -= 1;
+        Ok(())
+    }
+
+    /// Takes back one promise.
+    #[inline]
+    pub fn forgo(&mut self) {
+        self.promises += 1;
+        if self.promises >= 2 * CACHE_STEP {
+            self.pool.forgo(CACHE_STEP);
+            self.promises -= CACHE_STEP;
+        }
+    }
+
+    /// Takes a context, mostly without touching shared memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::take`].
+    #[inline]
+    pub fn take(&mut self) -> io::Result<Context> {
+        if self.contexts.is_empty() {
+            self.pool.take_into(CACHE_STEP, &mut self.contexts)?;
+        }
+        Ok(self.contexts.pop().expect("take_into adds at least one"))
+    }
+
+    /// Returns a context that is at rest; the warmest is taken next.
+    #[inline]
+    pub fn give(&mut self, mut context: Context) {
+        if !std::ptr::eq(context.pool(), self.pool) {
+            context.pool().give(context);
+            return;
+        }
+        context.count_use();
+        self.contexts.push(context);
+        if self.contexts.len() >= CACHE_MAX {
+            self.spill();
+        }
+    }
+
+    /// Moves the coldest contexts to the pool, without the pages that deep calls have touched.
+    #[cold]
+    fn spill(&mut self) {
+        self.contexts[..CACHE_STEP].iter_mut().for_each(Context::trim);
+        self.pool.stock.give(self.contexts.drain(..CACHE_STEP));
+    }
+}
+
+impl Drop for Cache {
+    fn drop(&mut self) {
+        self.pool.forgo(self.promises);
+        self.pool.stock.give(self.contexts.drain(..));
+    }
+}
+
+#[cfg(test)]
+mod tests;
