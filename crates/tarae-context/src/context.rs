@@ -152,7 +152,7 @@ impl Context {
 
     /// Returns the handle by which the code inside suspends itself.
     pub fn suspender(&self) -> Suspender {
-        Suspender { yielder: self.inner().yielder.get() }
+        Suspender { yielder: self.inner().yielder.get(), lo: self.lo(), slot_bytes: self.slot_bytes() }
     }
 
     /// The lowest address of the slot, where the guard begins.
@@ -248,15 +248,22 @@ impl fmt::Debug for Context {
     }
 }
 
-/// Suspends the call that runs in a context. Only the code inside uses it.
+/// Suspends the call that runs in a context, and knows where its slot lies. Only the code inside uses it.
 #[derive(Clone, Copy, Debug)]
 pub struct Suspender {
     yielder: *const Yielder<(), Suspended>,
+    lo: usize,
+    slot_bytes: usize,
 }
 
 impl Suspender {
     /// A suspender of no context.
-    pub const NONE: Suspender = Suspender { yielder: ptr::null() };
+    pub const NONE: Suspender = Suspender { yielder: ptr::null(), lo: 0, slot_bytes: 0 };
+
+    /// The lowest address of the slot, where the guard begins, and the size of the slot in bytes.
+    pub fn slot(self) -> (usize, usize) {
+        (self.lo, self.slot_bytes)
+    }
 
     /// Suspends the running call: the resume that runs it returns `Suspended::With(signal)`. Returns at the next
     /// resume.

@@ -1,0 +1,48 @@
+//! The scheduler of tarae: workers, queues, stealing, and the idle protocol.
+//!
+//! A *worker* is a place in the scheduler: a run queue, a next slot, a cache of contexts, a share of what can be waited
+//! for. A *thread* is a kernel thread that drives a worker. Whatever a worker owns lies in its [`Core`](core::Core),
+//! one value that a thread holds while it drives; nothing assumes that it stays with that thread.
+//!
+//! ```text
+//!            ┌── next slot: the last one woken here, runs first, can be stolen
+//!  worker ───┼── local queue: first in first out, half of it can be stolen
+//!            └── what it waits on when there is nothing to do (trait Wait, above)
+//!  shared ───── injector: from kernel threads and other runtimes
+//! ```
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`scheduler`] | spawning and scheduling: the entry from outside |
+//! | [`worker`] | the loop: find work, run it, sleep |
+//! | [`core`] | what a worker owns, and lends as its seat |
+//! | [`idle`] | who may sleep and who must wake whom: one protocol, model-checked |
+//! | [`wait`] | the trait that joins reactor and timers, implemented above |
+//! | [`registry`] | the coroutines that have parked, for shutdown |
+//! | [`counters`] | what has happened, counted without sharing |
+//! | [`shutdown`] | cancel, wait, leave |
+//!
+//! It knows coroutines by `tarae-task` and nothing of sockets or clocks' timers. The decisions: `docs/design/0003`.
+
+#![forbid(unsafe_code)]
+
+pub mod counters;
+pub mod scheduler;
+pub mod shutdown;
+pub mod wait;
+
+mod core;
+mod idle;
+mod registry;
+mod worker;
+
+/// The atomics and locks of the idle protocol; the crate of loom models puts its own in this place.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicUsize, Ordering, fence};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
+
+pub use counters::Counts;
+pub use scheduler::{Config, Scheduler};
+pub use shutdown::LeftBehind;
+pub use wait::Wait;

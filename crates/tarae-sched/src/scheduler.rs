@@ -1,0 +1,315 @@
+//! Spawning and scheduling: the scheduler as the layers above and the coroutines below see it.
+
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_deque::Injector;
+use crossbeam_utils::CachePadded;
+use tarae_context::identity::layout::Layout;
+use tarae_context::{Pool, StackSize};
+use tarae_task::{Attributes, Cause, Coroutine, JoinHandle, Runnable, Schedule, with_seat};
+
+use crate::core::{Core, Remote};
+use crate::counters::{All, Counts, count};
+use crate::idle::{Idle, WORKERS_MAX};
+use crate::registry::Registry;
+use crate::shutdown::Ending;
+use crate::wait::Wait;
+use crate::worker::Worker;
+
+/// How a scheduler is to be built.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many workers there are.
+    pub workers: usize,
+    /// The size of a coroutine's slot, where a spawn does not say otherwise.
+    pub stack_size: StackSize,
+    /// The worker threads are called this, and a number.
+    pub name: String,
+}
+
+/// A scheduler with its workers running. A handle: clones are the same scheduler.
+#[derive(Debug)]
+pub struct Scheduler<W: Wait> {
+    pub(crate) shared: Arc<Shared<W>>,
+}
+
+/// What all workers of a scheduler, and all its coroutines, share.
+pub(crate) struct Shared<W> {
+    /// A number that no other scheduler has; cores carry it too.
+    number: usize,
+    pub(crate) name: String,
+    pub(crate) wait: W,
+    pub(crate) pool: &'static Pool,
+    pub(crate) injector: Injector<Runnable>,
+    pub(crate) remotes: Box<[CachePadded<Remote>]>,
+    pub(crate) idle: CachePadded<Idle>,
+    pub(crate) counters: All,
+    pub(crate) registry: Registry,
+    /// Coroutines that could not start for want of a context. Counted beside, so that workers need not lock to see
+    /// that there is none.
+    pub(crate) starved: Mutex<Vec<Runnable>>,
+    pub(crate) starved_count: AtomicUsize,
+    /// Set once: whatever runs from now on is cancelled first.
+    pub(crate) closing: AtomicBool,
+    pub(crate) ending: Mutex<Ending>,
+}
+
+impl<W: Wait> Scheduler<W> {
+    /// Starts a scheduler with its worker threads.
+    ///
+    /// # Errors
+    ///
+    /// If this C library is not understood, the number of workers is 0 or above 1,024, or a thread cannot be started;
+    /// then those that were started end again.
+    pub fn start(config: Config, wait: W) -> io::Result<Scheduler<W>> {
+        if !(1..=WORKERS_MAX).contains(&config.workers) {
+            let message = format!("a runtime has 1 to {WORKERS_MAX} workers, not {}", config.workers);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        Layout::of_this_process()?;
+        let pool = Pool::of_size(config.stack_size);
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (cores, remotes): (Vec<Core>, Vec<CachePadded<Remote>>) = (0..config.workers)
+            .map(|worker| Core::new(number, worker, pool))
+            .map(|(core, remote)| (core, CachePadded::new(remote)))
+            .unzip();
+        let shared = Arc::new(Shared {
+            number,
+            name: config.name,
+            wait,
+            pool,
+            injector: Injector::new(),
+            remotes: remotes.into(),
+            idle: CachePadded::new(Idle::new(config.workers)),
+            counters: All::new(config.workers),
+            registry: Registry::new(config.workers + 1),
+            starved: Mutex::new(Vec::new()),
+            starved_count: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+            ending: Mutex::new(Ending::new(config.workers)),
+        });
+        let scheduler = Scheduler { shared };
+        for core in cores {
+            let worker = core.worker;
+            if let Err(error) = scheduler.start_thread(core) {
+                scheduler.shared.ending().working -= config.workers - worker;
+                scheduler.stop();
+                return Err(error);
+            }
+        }
+        Ok(scheduler)
+    }
+
+    fn start_thread(&self, core: Core) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let name = format!("{}-{}", shared.name, core.worker);
+        // Detached: shutdown waits for the workers by count, as a thread stuck in a coroutine could not be joined.
+        thread::Builder::new().name(name).spawn(move || Worker::new(shared, core).drive())?;
+        Ok(())
+    }
+
+    /// Spawns a coroutine.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` when no stack can be reserved for it, `EAGAIN` while no thread identity can be made. The job is
+    /// dropped.
+    pub fn spawn<F, T>(
+        &self,
+        name: Option<Box<str>>,
+        stack_size: Option<StackSize>,
+        spawned_at: &'static Location<'static>,
+        job: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        spawn_on(&self.shared, name, stack_size, spawned_at, job)
+    }
+
+    /// What its workers wait on.
+    pub fn wait(&self) -> &W {
+        &self.shared.wait
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// How many workers it has.
+    pub fn workers(&self) -> usize {
+        self.shared.remotes.len()
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        self.shared.counters.read()
+    }
+
+    /// The coroutines that have parked and not ended.
+    pub fn parked(&self) -> Vec<Coroutine> {
+        self.shared.registry.list()
+    }
+
+    /// Whether `coroutine` belongs to this scheduler.
+    pub fn owns(&self, coroutine: &Coroutine) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(coroutine.schedule()), Arc::as_ptr(&self.shared))
+    }
+
+    /// The scheduler that a coroutine belongs to, if it waits on a `W`.
+    pub fn of(coroutine: &Coroutine) -> Option<Scheduler<W>> {
+        let schedule: Arc<dyn std::any::Any + Send + Sync> = coroutine.schedule().clone();
+        let shared = schedule.downcast::<Shared<W>>().ok()?;
+        Some(Scheduler { shared })
+    }
+
+    /// Calls `f` with what the workers of the scheduler of `coroutine` wait on, and with the number of the worker that
+    /// runs the calling code, without counting.
+    pub fn with_wait_of<R>(coroutine: &Coroutine, f: impl FnOnce(&W, Option<usize>) -> R) -> Option<R> {
+        let schedule: &dyn std::any::Any = &**coroutine.schedule();
+        let shared = schedule.downcast_ref::<Shared<W>>()?;
+        let worker = shared.with_core(|core| core.worker);
+        Some(f(&shared.wait, worker))
+    }
+}
+
+impl<W: Wait> Clone for Scheduler<W> {
+    fn clone(&self) -> Scheduler<W> {
+        Scheduler { shared: Arc::clone(&self.shared) }
+    }
+}
+
+fn spawn_on<W: Wait, F, T>(
+    shared: &Arc<Shared<W>>,
+    name: Option<Box<str>>,
+    stack_size: Option<StackSize>,
+    spawned_at: &'static Location<'static>,
+    job: F,
+) -> io::Result<JoinHandle<T>>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let pool = stack_size.map_or(shared.pool, Pool::of_size);
+    let promised = if std::ptr::eq(pool, shared.pool) {
+        shared.with_core(|core| core.cache.borrow_mut().promise())
+    } else {
+        None
+    };
+    promised.unwrap_or_else(|| pool.promise(1))?;
+    let attributes = Attributes { name, spawned_at, pool };
+    let (runnable, handle) = tarae_task::spawn(Arc::clone(shared) as Arc<dyn Schedule>, attributes, job);
+    shared.schedule(runnable, Cause::Spawned);
+    Ok(handle)
+}
+
+impl<W: Wait> Shared<W> {
+    /// Calls `f` with the core of the worker that runs the calling code, if it is one of ours.
+    #[inline]
+    pub(crate) fn with_core<R>(&self, f: impl FnOnce(&Core) -> R) -> Option<R> {
+        // The calling code may run on a worker of another runtime.
+        with_seat(|core: &Core| (core.scheduler == self.number).then(|| f(core))).flatten()
+    }
+
+    /// Wakes a worker, if one sleeps and nobody searches: there is work that others can find.
+    pub(crate) fn tell_others(&self) {
+        if let Some(worker) = self.idle.queued() {
+            self.notify(worker);
+        }
+    }
+
+    pub(crate) fn notify(&self, worker: usize) {
+        self.with_core(|core| count(&self.counters.of(core.worker).notified));
+        self.wait.notify(worker);
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        // Relaxed: workers that see it late cancel late.
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// How soon an idle worker must look again by itself, as nobody tells it of these: a context may be had for
+    /// coroutines that could not start, or the last coroutine may have ended in a shutdown.
+    pub(crate) fn recheck(&self) -> Option<Duration> {
+        /// Rare states, in which nobody is in a hurry.
+        const RECHECK: Duration = Duration::from_millis(10);
+        let needed = self.starved_count.load(Ordering::Relaxed) > 0 || self.is_closing();
+        needed.then_some(RECHECK)
+    }
+
+    /// Nothing under this lock panics, so poison carries no meaning.
+    pub(crate) fn ending(&self) -> MutexGuard<'_, Ending> {
+        self.ending.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// As [`ending`](Self::ending).
+    pub(crate) fn starved(&self) -> MutexGuard<'_, Vec<Runnable>> {
+        self.starved.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn schedule_here(&self, core: &Core, runnable: Runnable, cause: Cause) {
+        if core.in_batch.get() {
+            core.queue.push(runnable);
+            return;
+        }
+        let more_than_one = match cause {
+            // Whoever was woken last runs next, while what it needs is warm; nobody is told of it.
+            Cause::Woken => core.put_next(&self.remotes[core.worker], runnable),
+            // Others are told when there is more than the spawner will come to as soon as it parks.
+            Cause::Spawned => {
+                count(&self.counters.of(core.worker).spawned);
+                core.queue.push(runnable);
+                core.queue.len() > 1
+            }
+        };
+        if more_than_one {
+            self.tell_others();
+        }
+    }
+}
+
+impl<W: Wait> Schedule for Shared<W> {
+    fn schedule(&self, runnable: Runnable, cause: Cause) {
+        let mut runnable = Some(runnable);
+        self.with_core(|core| {
+            if let Some(runnable) = runnable.take() {
+                self.schedule_here(core, runnable, cause);
+            }
+        });
+        if let Some(runnable) = runnable {
+            if cause == Cause::Spawned {
+                self.counters.count_foreign_spawn();
+            }
+            self.injector.push(runnable);
+            self.tell_others();
+        }
+    }
+
+    fn remember(&self, coroutine: &Coroutine) -> u64 {
+        let shard = self.with_core(|core| core.worker).unwrap_or(self.remotes.len());
+        self.registry.enter(shard, coroutine)
+    }
+
+    fn forget(&self, key: u64) {
+        self.registry.remove(key);
+    }
+}
+
+impl<W: Wait> fmt::Debug for Shared<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("name", &self.name)
+            .field("workers", &self.remotes.len())
+            .field("counts", &self.counters.read())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+//! Shutdown: cancel everyone, wait a while, leave what will not stop.
+//!
+//! 1. `closing` is set. Whatever a worker is about to run, it cancels first; whoever has parked is cancelled and woken
+//!    through the registry; whoever parks later is cancelled as it enters.
+//! 2. When nobody is alive, the workers end by themselves.
+//! 3. When the grace period ends before that, the workers are told to stop. Jobs that never started are dropped,
+//!    their joiners get `Cancelled`. Coroutines that have started are left behind, with their stacks: live frames are
+//!    never freed under anybody.
+
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::task::Waker;
+
+use crate::scheduler::{Scheduler, Shared};
+use crate::wait::Wait;
+
+/// How far a shutdown has come.
+pub(crate) struct Ending {
+    /// Workers whose thread has not ended.
+    pub(crate) working: usize,
+    /// Set when the grace period is over.
+    stop: bool,
+    waiters: Vec<Waker>,
+}
+
+impl Ending {
+    pub(crate) fn new(workers: usize) -> Ending {
+        Ending { working: workers, stop: false, waiters: Vec::new() }
+    }
+}
+
+/// A shutdown ran out of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// How many coroutines were left behind, with their stacks.
+    pub coroutines: u64,
+    /// How many worker threads were still running one.
+    pub threads: usize,
+}
+
+impl fmt::Display for LeftBehind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} coroutines did not stop in time and were left behind", self.coroutines)?;
+        if self.threads > 0 {
+            write!(f, ", {} of them running", self.threads)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for LeftBehind {}
+
+impl<W: Wait> Scheduler<W> {
+    /// Cancels everyone and lets the workers end when nobody is left. Returns at once.
+    pub fn close(&self) {
+        let shared = &self.shared;
+        shared.closing.store(true, Ordering::SeqCst);
+        shared.registry.close();
+        shared.notify_all();
+    }
+
+    /// Whether all workers have ended; if not, `waker` is woken when they have.
+    pub fn has_ended(&self, waker: &Waker) -> bool {
+        let mut ending = self.shared.ending();
+        if ending.working > 0 && !ending.waiters.iter().any(|waiter| waiter.will_wake(waker)) {
+            ending.waiters.push(waker.clone());
+        }
+        ending.working == 0
+    }
+
+    /// Makes the workers end as soon as each has finished its present run.
+    pub fn stop(&self) {
+        let shared = &self.shared;
+        shared.closing.store(true, Ordering::SeqCst);
+        shared.ending().stop = true;
+        shared.notify_all();
+    }
+
+    /// Drops what never started and tells what was left behind. After the workers have ended, or will not.
+    pub fn clear(&self) -> Result<(), LeftBehind> {
+        let shared = &self.shared;
+        while let crossbeam_deque::Steal::Success(_) | crossbeam_deque::Steal::Retry = shared.injector.steal()
+        {
+        }
+        let starved = std::mem::take(&mut *shared.starved());
+        drop(starved);
+        let left = LeftBehind {
+            coroutines: shared.registry.list().iter().filter(|coroutine| !coroutine.is_done()).count() as u64,
+            threads: shared.ending().working,
+        };
+        if left.coroutines == 0 && left.threads == 0 { Ok(()) } else { Err(left) }
+    }
+}
+
+impl<W: Wait> Shared<W> {
+    /// Whether the calling worker's thread may end.
+    pub(crate) fn may_end(&self) -> bool {
+        if !self.is_closing() {
+            return false;
+        }
+        if self.ending().stop {
+            return true;
+        }
+        let ended = self.counters.read().alive() == 0;
+        if ended {
+            self.notify_all();
+        }
+        ended
+    }
+
+    pub(crate) fn worker_ended(&self) {
+        let waiters = {
+            let mut ending = self.ending();
+            ending.working -= 1;
+            if ending.working > 0 {
+                return;
+            }
+            std::mem::take(&mut ending.waiters)
+        };
+        waiters.into_iter().for_each(Waker::wake);
+    }
+
+    fn notify_all(&self) {
+        (0..self.remotes.len()).for_each(|worker| self.wait.notify(worker));
+    }
+}

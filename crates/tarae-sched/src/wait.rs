@@ -1,0 +1,20 @@
+//! What an idle worker waits on: the second of tarae's two upward calls.
+
+use std::fmt;
+use std::time::Duration;
+
+/// What workers wait on, one part for each worker: its sockets, its timers.
+///
+/// Implemented above, in the one place that joins a reactor and a timer store.
+pub trait Wait: Send + Sync + fmt::Debug + 'static {
+    /// Blocks until something happens in the part of `worker`, [`notify`](Self::notify) is called for it, or
+    /// `timeout` has passed; then wakes whoever waited for what has happened. May return early.
+    fn wait(&self, worker: usize, timeout: Option<Duration>);
+
+    /// Wakes whoever waited for what has happened in the part of `worker`, without blocking. If another thread is at
+    /// it, leaves it to that one.
+    fn poll(&self, worker: usize);
+
+    /// Makes the current or the next [`wait`](Self::wait) for `worker` return.
+    fn notify(&self, worker: usize);
+}

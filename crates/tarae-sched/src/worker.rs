@@ -1,0 +1,283 @@
+//! The loop of a worker: find work, run it, sleep.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use std::sync::atomic::Ordering;
+
+use crossbeam_deque::Steal;
+use tarae_task::{Ran, Runnable, prepare_thread, sit};
+
+use crate::core::Core;
+use crate::counters::count;
+use crate::idle::Left;
+use crate::scheduler::Shared;
+use crate::wait::Wait;
+
+/// How long a busy worker goes at most before it looks at its sockets, its timers and the injector.
+const POLL_EVERY: Duration = Duration::from_micros(200);
+
+/// How many coroutines run at most between two looks at the clock, which cost about as much as a switch.
+const TICKS_MAX: u32 = 64;
+
+/// How long the lookout sleeps at a time. The pollers below count in milliseconds.
+const LOOKOUT_STEP: Duration = Duration::from_millis(1);
+
+/// How many steps in a row the lookout takes while all others sleep, before it resigns. Short pauses between requests
+/// then wake nobody.
+const QUIET_STEPS_MAX: u32 = 16;
+
+/// A worker, in the hands of the thread that drives it.
+pub(crate) struct Worker<W: Wait> {
+    shared: Arc<Shared<W>>,
+    core: Core,
+}
+
+impl<W: Wait> Worker<W> {
+    pub(crate) fn new(shared: Arc<Shared<W>>, core: Core) -> Worker<W> {
+        Worker { shared, core }
+    }
+
+    /// Runs coroutines until the scheduler ends.
+    pub(crate) fn drive(self) {
+        prepare_thread();
+        let Worker { shared, core } = self;
+        sit(&core, || {
+            let mut turn = Turn { shared: &shared, core: &core, searching: false, pace: Pace::new() };
+            while let Some(runnable) = turn.find_work() {
+                turn.execute(runnable);
+            }
+            // What is left after a shutdown that ran out of time: jobs are dropped, live frames are not.
+            while let Some(left) = turn.own() {
+                drop(left);
+            }
+        });
+        drop(core);
+        shared.worker_ended();
+    }
+}
+
+/// The state of the loop.
+struct Turn<'a, W: Wait> {
+    shared: &'a Shared<W>,
+    core: &'a Core,
+    /// Whether the idle protocol counts us as searching.
+    searching: bool,
+    pace: Pace,
+}
+
+impl<W: Wait> Turn<'_, W> {
+    fn find_work(&mut self) -> Option<Runnable> {
+        loop {
+            if self.pace.look_is_due() {
+                self.look_around();
+            }
+            let found = self.own().or_else(|| self.injected()).or_else(|| self.stolen());
+            if let Some(runnable) = found {
+                self.end_search();
+                return Some(runnable);
+            }
+            if self.shared.may_end() {
+                return None;
+            }
+            self.sleep();
+        }
+    }
+
+    fn execute(&mut self, runnable: Runnable) {
+        if self.shared.is_closing() {
+            runnable.cancel();
+        }
+        match runnable.run(&self.core.cache) {
+            Ran::Yielded(runnable) | Ran::Again(runnable) => self.core.queue.push(runnable),
+            Ran::Parked => {}
+            Ran::Done => {
+                count(&self.shared.counters.of(self.core.worker).finished);
+                self.retry_starved();
+            }
+            // The error is for spawners: the pool tells the next one.
+            Ran::Starved(runnable, _) => {
+                let mut starved = self.shared.starved();
+                starved.push(runnable);
+                self.shared.starved_count.store(starved.len(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn own(&self) -> Option<Runnable> {
+        self.core.pop(&self.shared.remotes[self.core.worker])
+    }
+
+    fn injected(&self) -> Option<Runnable> {
+        let injector = &self.shared.injector;
+        if injector.is_empty() {
+            return None;
+        }
+        until_certain(|| injector.steal_batch_and_pop(&self.core.queue))
+    }
+
+    /// Takes half of what another worker has queued, if nobody else is searching.
+    fn stolen(&mut self) -> Option<Runnable> {
+        if !self.searching {
+            if self.shared.remotes.len() == 1 || !self.shared.idle.begin_search() {
+                return None;
+            }
+            self.searching = true;
+        }
+        let stolen = self
+            .others()
+            .find_map(|other| {
+                let stealer = &self.shared.remotes[other].stealer;
+                until_certain(|| stealer.steal_batch_and_pop(&self.core.queue))
+            })
+            .inspect(|_| count(&self.shared.counters.of(self.core.worker).stolen));
+        // Something may have been injected while another was searching.
+        stolen.or_else(|| self.injected())
+    }
+
+    /// The other workers, beginning with the next one, so that thieves do not all go to the same.
+    fn others(&self) -> impl Iterator<Item = usize> + use<W> {
+        let (me, workers) = (self.core.worker, self.shared.remotes.len());
+        (1..workers).map(move |distance| (me + distance) % workers)
+    }
+
+    fn end_search(&mut self) {
+        if std::mem::take(&mut self.searching)
+            && let Some(worker) = self.shared.idle.found()
+        {
+            self.shared.notify(worker);
+        }
+    }
+
+    /// Looks at what a busy worker would otherwise not come to.
+    fn look_around(&mut self) {
+        let now = Instant::now();
+        if !self.pace.looked(now) {
+            return;
+        }
+        self.in_batch(|turn| turn.shared.wait.poll(turn.core.worker));
+        self.injected().into_iter().for_each(|runnable| self.core.queue.push(runnable));
+        self.retry_starved();
+    }
+
+    /// Lets `wake` wake many: they go to the queue in their order, and others are told once.
+    fn in_batch(&self, wake: impl FnOnce(&Self)) {
+        self.core.in_batch.set(true);
+        wake(self);
+        self.core.in_batch.set(false);
+        if self.core.queue.len() > 1 {
+            self.shared.tell_others();
+        }
+    }
+
+    /// Sleeps until there may be something to do.
+    fn sleep(&mut self) {
+        let (me, idle) = (self.core.worker, &self.shared.idle);
+        let mut lookout = idle.announce(me, std::mem::take(&mut self.searching));
+        if !self.second_look() {
+            let mut quiet_steps = 0;
+            loop {
+                let step = lookout.then_some(LOOKOUT_STEP);
+                self.in_batch(|turn| {
+                    turn.shared.wait.wait(me, step.or_else(|| turn.shared.recheck()));
+                    if lookout {
+                        turn.look_after_others();
+                    }
+                });
+                self.retry_starved();
+                if !lookout || !self.core.queue.is_empty() || self.shared.is_closing() || !idle.is_asleep(me)
+                {
+                    break;
+                }
+                quiet_steps += 1;
+                if quiet_steps >= QUIET_STEPS_MAX && idle.resign() {
+                    lookout = false;
+                }
+            }
+        }
+        match idle.retract(me) {
+            Left::Claimed => self.searching = true,
+            Left::Alone(lookout) => lookout.into_iter().for_each(|worker| self.shared.notify(worker)),
+        }
+        self.pace.slept();
+    }
+
+    /// The look after the announcement: is anything queued anywhere?
+    fn second_look(&self) -> bool {
+        !self.shared.injector.is_empty()
+            || self.shared.remotes.iter().any(|remote| !remote.stealer.is_empty())
+    }
+
+    /// The lookout's round: what the busy workers do not come to.
+    fn look_after_others(&self) {
+        for other in self.others() {
+            self.shared.wait.poll(other);
+            if self.core.queue.is_empty()
+                && let Some(runnable) = self.shared.remotes[other].steal_next()
+            {
+                self.core.queue.push(runnable);
+            }
+        }
+    }
+
+    /// Queues what could not start before. There may be a context for it now.
+    fn retry_starved(&self) {
+        if self.shared.starved_count.load(Ordering::Relaxed) > 0 {
+            let retried = std::mem::take(&mut *self.shared.starved());
+            self.shared.starved_count.store(0, Ordering::Relaxed);
+            retried.into_iter().for_each(|runnable| self.core.queue.push(runnable));
+        }
+    }
+}
+
+/// Repeats a steal that lost a race. Each loss is another thread's success.
+fn until_certain(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
+    loop {
+        match steal() {
+            Steal::Success(runnable) => return Some(runnable),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}
+
+/// When a busy worker is to look at the clock: often enough for [`POLL_EVERY`], as far as the last runs predict.
+struct Pace {
+    ticks_left: u32,
+    ticks: u32,
+    clock: Instant,
+    polled: Instant,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        let now = Instant::now();
+        Pace { ticks_left: 1, ticks: 1, clock: now, polled: now }
+    }
+
+    #[inline]
+    fn look_is_due(&mut self) -> bool {
+        self.ticks_left -= 1;
+        self.ticks_left == 0
+    }
+
+    /// Notes the time and says whether it is time to poll.
+    fn looked(&mut self, now: Instant) -> bool {
+        let per_tick = (now - self.clock) / self.ticks;
+        let aim = POLL_EVERY / 2;
+        let fit = aim.as_nanos() / per_tick.as_nanos().max(1);
+        self.ticks = u32::try_from(fit).unwrap_or(TICKS_MAX).clamp(1, TICKS_MAX);
+        self.ticks_left = self.ticks;
+        self.clock = now;
+        let due = now - self.polled >= POLL_EVERY;
+        if due {
+            self.polled = now;
+        }
+        due
+    }
+
+    /// Starts anew after a sleep, which has polled.
+    fn slept(&mut self) {
+        *self = Pace::new();
+    }
+}

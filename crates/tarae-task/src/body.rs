@@ -1,0 +1,140 @@
+//! The typed part of a coroutine: the job before and while it runs, the result after.
+//!
+//! The stage belongs to whoever owns the stack until `RESULT` is set in the state word, then to the join handle, or
+//! to the coroutine itself if the handle is gone.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::coroutine::Header;
+use crate::here::HERE;
+use crate::state;
+
+/// What a job came to, as in `std::thread::Result`.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
+
+/// How to reach the typed part from a header.
+pub(crate) struct Table {
+    /// Takes one more count.
+    pub(crate) retain: unsafe fn(*const Header),
+    /// Gives one count back.
+    pub(crate) release: unsafe fn(*const Header),
+    /// Runs the job; called in the context of the coroutine.
+    pub(crate) run: unsafe fn(*const ()),
+    /// Drops the job without running it, and writes an error as the result.
+    pub(crate) discard: unsafe fn(*const Header, Box<dyn Any + Send>),
+    /// Moves the result to an `Option<Outcome<T>>`.
+    pub(crate) take: unsafe fn(*const Header, *mut ()),
+}
+
+/// A coroutine, whole.
+#[repr(C)]
+pub(crate) struct Body<F, T> {
+    header: Header,
+    stage: UnsafeCell<Stage<F, T>>,
+}
+
+enum Stage<F, T> {
+    Job(F),
+    Running,
+    Result(Outcome<T>),
+    Taken,
+}
+
+impl<F, T> Body<F, T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    pub(crate) const TABLE: &'static Table = &Table {
+        retain: Self::retain,
+        release: Self::release,
+        run: Self::run,
+        discard: Self::discard,
+        take: Self::take,
+    };
+
+    pub(crate) fn new(header: Header, job: F) -> Body<F, T> {
+        Body { header, stage: UnsafeCell::new(Stage::Job(job)) }
+    }
+
+    unsafe fn retain(header: *const Header) {
+        // SAFETY: The header is the first field of a `Self` in an `Arc`, alive while the caller has a handle.
+        unsafe { Arc::increment_strong_count(header.cast::<Self>()) };
+    }
+
+    unsafe fn release(header: *const Header) {
+        // SAFETY: As above; the caller gives up its count.
+        unsafe { Arc::decrement_strong_count(header.cast::<Self>()) };
+    }
+
+    unsafe fn run(header: *const ()) {
+        let header = header.cast::<Header>();
+        // INVARIANT: (of `Here`) This is the coroutine's own thread from now on, and its `Runnable`, which is being
+        // run, keeps it alive.
+        HERE.with(|here| here.current.set(header));
+        // SAFETY: The header is the first field of a live `Self`.
+        let body = unsafe { &*header.cast::<Self>() };
+        body.run_job();
+        HERE.with(|here| here.current.set(std::ptr::null()));
+    }
+
+    fn run_job(&self) {
+        let Stage::Job(job) = self.replace_stage(Stage::Running) else {
+            unreachable!("a coroutine starts once");
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(job));
+        self.finish(outcome);
+    }
+
+    unsafe fn discard(header: *const Header, payload: Box<dyn Any + Send>) {
+        // SAFETY: As in `run`.
+        let body = unsafe { &*header.cast::<Self>() };
+        let job = body.replace_stage(Stage::Running);
+        // A destructor that panics is reported by the panic hook, and must not hurt whoever shuts down.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+        body.finish(Err(payload));
+    }
+
+    fn finish(&self, outcome: Outcome<T>) {
+        self.replace_stage(Stage::Result(outcome));
+        if self.header.state.write_result() == state::Result::Yours {
+            drop_result(self.replace_stage(Stage::Taken));
+        }
+    }
+
+    unsafe fn take(header: *const Header, into: *mut ()) {
+        // SAFETY: As in `run`.
+        let body = unsafe { &*header.cast::<Self>() };
+        // SAFETY: `into` is an `Option<Outcome<T>>`, as the table says.
+        let into = unsafe { &mut *into.cast::<Option<Outcome<T>>>() };
+        if let Stage::Result(outcome) = body.replace_stage(Stage::Taken) {
+            *into = Some(outcome);
+        }
+    }
+
+    fn replace_stage(&self, stage: Stage<F, T>) -> Stage<F, T> {
+        // SAFETY: Called by whom the stage belongs to, as the head of this file says; the reference ends here.
+        std::mem::replace(unsafe { &mut *self.stage.get() }, stage)
+    }
+}
+
+impl<F, T> Drop for Body<F, T> {
+    fn drop(&mut self) {
+        // Only a handle that was leaked leaves a result here.
+        if let Stage::Result(_) = self.stage.get_mut() {
+            drop_result(std::mem::replace(self.stage.get_mut(), Stage::Taken));
+        }
+    }
+}
+
+/// Drops a result that nobody asked for. As in std, a result whose destructor panics ends the process: nobody is
+/// there to be told.
+pub(crate) fn drop_result<R>(result: R) {
+    if catch_unwind(AssertUnwindSafe(|| drop(result))).is_err() {
+        eprintln!("fatal runtime error: the result of a coroutine panicked on drop, aborting");
+        std::process::abort();
+    }
+}

@@ -1,0 +1,85 @@
+//! Plain kernel threads as waiters: they block where a coroutine parks.
+//!
+//! Separate from `std::thread::park`, so that a wait inside tarae does not take the token of a program's own `unpark`.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+/// A kernel thread's wake flag.
+#[derive(Default)]
+struct Flag {
+    woken: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Flag {
+    /// Nothing under this lock panics, so poison carries no meaning.
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.woken.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let was = std::mem::replace(&mut *self.lock(), true);
+        if !was {
+            self.changed.notify_one();
+        }
+    }
+}
+
+struct Waiter {
+    flag: Arc<Flag>,
+    waker: Waker,
+}
+
+impl Waiter {
+    fn new() -> Waiter {
+        let flag = Arc::new(Flag::default());
+        Waiter { waker: Waker::from(Arc::clone(&flag)), flag }
+    }
+}
+
+thread_local! {
+    static WAITER: Waiter = Waiter::new();
+}
+
+/// Calls `f` with the calling kernel thread's waker; while its thread-locals are torn down, with one that nobody
+/// waits on, as the wait polls then.
+pub(crate) fn with_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
+    let mut f = Some(f);
+    let called = WAITER.try_with(|waiter| f.take().map(|f| f(&waiter.waker)));
+    match (called, f) {
+        (Ok(Some(result)), _) => result,
+        (_, Some(f)) => f(Waker::noop()),
+        (_, None) => unreachable!("f was called, and its result returned"),
+    }
+}
+
+/// Blocks until woken or until `deadline`.
+pub(crate) fn park(deadline: Option<Instant>) {
+    if WAITER.try_with(|waiter| wait(&waiter.flag, deadline)).is_err() {
+        std::thread::yield_now();
+    }
+}
+
+fn wait(flag: &Flag, deadline: Option<Instant>) {
+    let mut woken = flag.lock();
+    while !std::mem::replace(&mut *woken, false) {
+        woken = match deadline {
+            None => flag.changed.wait(woken).unwrap_or_else(|poisoned| poisoned.into_inner()),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return;
+                }
+                flag.changed.wait_timeout(woken, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0
+            }
+        };
+    }
+}

@@ -1,0 +1,60 @@
+//! The hall of tarae: park and wake.
+//!
+//! Everything that waits in tarae, waits here; everything above knows two verbs ([`park`], [`Waker::wake`]) and
+//! one value, [`Runnable`], the right to run a coroutine once. A coroutine is spawned as a `Runnable` and a
+//! [`JoinHandle`]; whoever runs the `Runnable` says with which [`Seat`](seat) and from which cache of contexts.
+//!
+//! ```text
+//!  spawned ──run──► started ⇄ parked ──► done
+//!  a closure        holds a context      the context goes back warm, the result waits in the join handle
+//! ```
+//!
+//! Every wait in tarae is this loop, on a coroutine and on a plain kernel thread alike:
+//!
+//! ```text
+//! loop {
+//!     if the condition holds { break }
+//!     leave a clone of waker() where whoever makes the condition true will find it
+//!     if the condition holds { break }
+//!     park(reason)                       // may return early: the loop looks again
+//! }
+//! ```
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`state`] | the state word: one atomic, model-checked |
+//! | [`coroutine`] | the coroutine object and the handle to it |
+//! | [`runnable`] | running it once |
+//! | [`join`] | its result |
+//! | [`here`] | who runs on this thread, and on whose seat |
+//! | [`park`](mod@park) | park, wake, yield, for coroutines and kernel threads |
+//! | [`schedule`] | the trait that the scheduler implements above |
+//!
+//! [`Waker::wake`]: std::task::Waker::wake
+
+pub mod coroutine;
+pub mod here;
+pub mod join;
+pub mod park;
+pub mod runnable;
+pub mod schedule;
+pub mod state;
+
+mod body;
+mod kernel_thread;
+
+/// The atomics of the protocols in this crate; the crate of loom models puts its own in this place.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
+}
+
+pub use coroutine::{Attributes, Coroutine, spawn};
+pub use here::{current, prepare_thread, sit, with_seat};
+pub use join::JoinHandle;
+pub use park::{Reason, park, park_deadline, waker, with_waker, yield_now};
+pub use runnable::{Ran, Runnable};
+pub use schedule::{Cause, Schedule};
+
+/// The payload with which a coroutine unwinds when it is cancelled. It never reaches the panic hook.
+#[derive(Debug)]
+pub struct Cancelled;
