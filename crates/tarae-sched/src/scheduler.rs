@@ -1,5 +1,6 @@
 //! Spawning and scheduling: the scheduler as the layers above and the coroutines below see it.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::panic::Location;
@@ -132,7 +133,29 @@ impl<W: Wait> Scheduler<W> {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        spawn_on(&self.shared, name, stack_size, spawned_at, job)
+        let schedule = Arc::clone(&self.shared) as Arc<dyn Schedule>;
+        self.shared.spawn(schedule, name, stack_size, spawned_at, job)
+    }
+
+    /// Spawns a coroutine on the scheduler of another one; `None` if that one does not wait on a `W`.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    pub fn spawn_beside<F, T>(
+        coroutine: &Coroutine,
+        name: Option<Box<str>>,
+        stack_size: Option<StackSize>,
+        spawned_at: &'static Location<'static>,
+        job: F,
+    ) -> Option<io::Result<JoinHandle<T>>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let schedule = coroutine.schedule();
+        let shared = (&**schedule as &dyn Any).downcast_ref::<Shared<W>>()?;
+        Some(shared.spawn(Arc::clone(schedule), name, stack_size, spawned_at, job))
     }
 
     /// What its workers wait on.
@@ -165,18 +188,10 @@ impl<W: Wait> Scheduler<W> {
         std::ptr::addr_eq(Arc::as_ptr(coroutine.schedule()), Arc::as_ptr(&self.shared))
     }
 
-    /// The scheduler that a coroutine belongs to, if it waits on a `W`.
-    pub fn of(coroutine: &Coroutine) -> Option<Scheduler<W>> {
-        let schedule: Arc<dyn std::any::Any + Send + Sync> = coroutine.schedule().clone();
-        let shared = schedule.downcast::<Shared<W>>().ok()?;
-        Some(Scheduler { shared })
-    }
-
     /// Calls `f` with what the workers of the scheduler of `coroutine` wait on, and with the number of the worker that
     /// runs the calling code, without counting.
     pub fn with_wait_of<R>(coroutine: &Coroutine, f: impl FnOnce(&W, Option<usize>) -> R) -> Option<R> {
-        let schedule: &dyn std::any::Any = &**coroutine.schedule();
-        let shared = schedule.downcast_ref::<Shared<W>>()?;
+        let shared = (&**coroutine.schedule() as &dyn Any).downcast_ref::<Shared<W>>()?;
         let worker = shared.with_core(|core| core.worker);
         Some(f(&shared.wait, worker))
     }
@@ -188,31 +203,33 @@ impl<W: Wait> Clone for Scheduler<W> {
     }
 }
 
-fn spawn_on<W: Wait, F, T>(
-    shared: &Arc<Shared<W>>,
-    name: Option<Box<str>>,
-    stack_size: Option<StackSize>,
-    spawned_at: &'static Location<'static>,
-    job: F,
-) -> io::Result<JoinHandle<T>>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    let pool = stack_size.map_or(shared.pool, Pool::of_size);
-    let promised = if std::ptr::eq(pool, shared.pool) {
-        shared.with_core(|core| core.cache.borrow_mut().promise())
-    } else {
-        None
-    };
-    promised.unwrap_or_else(|| pool.promise(1))?;
-    let attributes = Attributes { name, spawned_at, pool };
-    let (runnable, handle) = tarae_task::spawn(Arc::clone(shared) as Arc<dyn Schedule>, attributes, job);
-    shared.schedule(runnable, Cause::Spawned);
-    Ok(handle)
-}
-
 impl<W: Wait> Shared<W> {
+    /// `schedule` is this scheduler, counted once more.
+    fn spawn<F, T>(
+        &self,
+        schedule: Arc<dyn Schedule>,
+        name: Option<Box<str>>,
+        stack_size: Option<StackSize>,
+        spawned_at: &'static Location<'static>,
+        job: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let pool = stack_size.map_or(self.pool, Pool::of_size);
+        let promised = if std::ptr::eq(pool, self.pool) {
+            self.with_core(|core| core.cache.borrow_mut().promise())
+        } else {
+            None
+        };
+        promised.unwrap_or_else(|| pool.promise(1))?;
+        let attributes = Attributes { name, spawned_at, pool };
+        let (runnable, handle) = tarae_task::spawn(schedule, attributes, job);
+        self.schedule(runnable, Cause::Spawned);
+        Ok(handle)
+    }
+
     /// Calls `f` with the core of the worker that runs the calling code, if it is one of ours.
     #[inline]
     pub(crate) fn with_core<R>(&self, f: impl FnOnce(&Core) -> R) -> Option<R> {

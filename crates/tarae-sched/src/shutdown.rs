@@ -117,6 +117,7 @@ impl<W: Wait> Shared<W> {
             }
             std::mem::take(&mut ending.waiters)
         };
+        self.wait.close();
         waiters.into_iter().for_each(Waker::wake);
     }
 

@@ -15,6 +15,9 @@ pub trait Wait: Send + Sync + fmt::Debug + 'static {
     /// it, leaves it to that one.
     fn poll(&self, worker: usize);
 
+    /// Says that all workers have ended: nobody waits or polls any more.
+    fn close(&self);
+
     /// Makes the current or the next [`wait`](Self::wait) for `worker` return.
     fn notify(&self, worker: usize);
 }

@@ -18,6 +18,7 @@
 
 use std::any::{Any, TypeId};
 use std::cell::Cell;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use tarae_context::overflow::{self, Occupant};
@@ -111,6 +112,20 @@ impl Drop for Pin<'_> {
 /// Returns the coroutine that the calling code runs in, if it runs in one.
 pub fn current() -> Option<Coroutine> {
     with_current(|header| header.map(Header::coroutine))
+}
+
+/// Calls `f` with the coroutine that the calling code runs in, if it runs in one, without counting.
+#[inline]
+pub fn with_coroutine<R>(f: impl FnOnce(Option<&Coroutine>) -> R) -> R {
+    with_current(|header| match header {
+        Some(header) => {
+            // SAFETY: The handle is not dropped, so the count it seems to own is not given back; the coroutine is
+            // alive while its own code runs.
+            let coroutine = unsafe { Coroutine::from_raw(NonNull::from(header)) };
+            f(Some(&ManuallyDrop::new(coroutine)))
+        }
+        None => f(None),
+    })
 }
 
 /// Prepares the calling kernel thread for running coroutines: an overflow of a coroutine's stack is reported with its

@@ -49,7 +49,7 @@ mod sync {
 }
 
 pub use coroutine::{Attributes, Coroutine, spawn};
-pub use here::{current, prepare_thread, sit, with_seat};
+pub use here::{current, prepare_thread, sit, with_coroutine, with_seat};
 pub use join::JoinHandle;
 pub use park::{Reason, park, park_deadline, waker, with_waker, yield_now};
 pub use runnable::{Ran, Runnable};

@@ -1,0 +1,70 @@
+//! Stackful coroutines: code that reads as if it blocked, thousands of it at a time on a few kernel threads.
+//!
+//! A coroutine is a thread without a kernel thread: it owns its stack *and its thread-locals*. While it waits for a
+//! socket, a timer or another coroutine, its kernel thread runs others; afterwards it may go on on another one, and to
+//! Rust, to the compiler and to libc nothing has changed. So [`spawn`] is a safe function, with std's own signature.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let greetings: Vec<String> = tarae::run(|| {
+//!     let handles: Vec<_> = ["hello", "salut", "안녕"]
+//!         .into_iter()
+//!         .map(|word| {
+//!             tarae::spawn(move || {
+//!                 tarae::sleep(Duration::from_millis(10)); // the three sleep at the same time
+//!                 format!("{word}, world")
+//!             })
+//!         })
+//!         .collect();
+//!     handles.into_iter().map(|handle| handle.join().unwrap()).collect()
+//! });
+//! assert_eq!(greetings[1], "salut, world");
+//! ```
+//!
+//! # Where to go
+//!
+//! - [`thread`] and [`net`] have the names and signatures of `std::thread` and `std::net`; a program moves by replacing
+//!   `std::` with `tarae::` in its imports. Where tarae must differ, the module says so.
+//! - [`Runtime`] is for programs that want to choose the number of workers, the stack size, or the end.
+//! - Every call works on a plain kernel thread as well, and blocks that.
+//!
+//! # Platform
+//!
+//! Linux with glibc on x86-64; AArch64 is written beside it. Others are refused at compile time.
+
+#![forbid(unsafe_code)]
+
+pub mod net;
+pub mod thread;
+
+mod deadline;
+mod runtime;
+
+pub use runtime::{Builder, LeftBehind, Runtime, is_cancelled};
+pub use tarae_sched::Counts;
+pub use thread::{sleep, spawn, yield_now};
+
+/// Runs `f` as a coroutine and returns what it returns; on the default runtime, which starts on first use.
+///
+/// # Parks
+///
+/// Until `f` has ended. On a kernel thread, blocks it.
+///
+/// # Panics
+///
+/// With the payload of `f`, if `f` panics; if no coroutine can be made.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(tarae::run(|| 6 * 7), 42);
+/// ```
+#[track_caller]
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    spawn(f).join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+}

@@ -1,0 +1,73 @@
+//! How a runtime is to be built.
+
+use std::io;
+
+use tarae_context::StackSize;
+use tarae_sched::{Config, Scheduler};
+
+use super::Runtime;
+use super::driver::Driver;
+use crate::thread::available_parallelism;
+
+/// Builds a [`Runtime`]; from [`Runtime::builder`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    workers: Option<usize>,
+    stack_size: Option<usize>,
+    name: String,
+}
+
+impl Builder {
+    pub(super) fn new() -> Builder {
+        Builder { workers: None, stack_size: None, name: "tarae".into() }
+    }
+
+    /// Sets how many workers there are, 1 to 1,024: how many coroutines run at the same time. By default as many as
+    /// [`available_parallelism`] says.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Builder {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Sets how many bytes of address space a coroutine reserves, rounded up to a power of two. By default 256 KiB.
+    ///
+    /// 64 KiB of it are a guard, about 8 KiB the coroutine's thread identity. Memory is committed only as it is
+    /// touched. The least is 128 KiB. One coroutine's size is set with
+    /// [`thread::Builder::stack_size`](crate::thread::Builder::stack_size).
+    #[must_use]
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Sets the name, with which the worker threads' names begin. By default `tarae`.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Builder {
+        self.name = name.into();
+        self
+    }
+
+    /// Starts the runtime.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if a setting is out of range; what the system reports if threads or pollers cannot be made;
+    /// `Unsupported` on a C library whose threads tarae does not understand.
+    pub fn build(self) -> io::Result<Runtime> {
+        let stack_size = match self.stack_size {
+            Some(bytes) => StackSize::reserving(bytes)?,
+            None => StackSize::DEFAULT,
+        };
+        if self.name.contains('\0') {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a runtime's name contains a null byte"));
+        }
+        let workers = match self.workers {
+            Some(workers) => workers,
+            None => available_parallelism()?.get(),
+        };
+        let config = Config { workers, stack_size, name: self.name };
+        let scheduler = Scheduler::start(config, Driver::new(workers)?)?;
+        Ok(Runtime { scheduler, shut_down: false })
+    }
+}

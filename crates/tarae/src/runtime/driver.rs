@@ -1,0 +1,124 @@
+//! What an idle worker waits on: a reactor and a timer store each. The one place that joins the two.
+//!
+//! A timer is armed in the part of the worker that runs the caller, so only that worker, when it sleeps, need wake for
+//! it; a busy worker's part is polled by the lookout. A timer may be disarmed from anywhere, hence the lock.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use crossbeam_utils::CachePadded;
+use tarae_reactor::Reactor;
+use tarae_sched::Wait;
+use tarae_timer::{Key, Timers};
+
+/// How many timers one hold of the lock may move or fire. Bounds how long another thread waits for it.
+const TIMERS_PER_LOCK: usize = 256;
+
+/// The parts of all workers.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    parts: Box<[CachePadded<Part>]>,
+}
+
+/// What one worker waits on.
+#[derive(Debug)]
+struct Part {
+    reactor: Arc<Reactor>,
+    timers: Mutex<Timers<Waker>>,
+}
+
+/// Where a timer was armed, for disarming it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Armed {
+    worker: usize,
+    key: Key,
+}
+
+impl Driver {
+    /// # Errors
+    ///
+    /// If a poller cannot be made: `EMFILE`, `ENFILE`, `ENOMEM`.
+    pub(crate) fn new(workers: usize) -> io::Result<Driver> {
+        let origin = Instant::now();
+        let part = || {
+            let timers = Mutex::new(Timers::new(origin));
+            Ok(CachePadded::new(Part { reactor: Reactor::new()?, timers }))
+        };
+        Ok(Driver { parts: (0..workers).map(|_| part()).collect::<io::Result<_>>()? })
+    }
+
+    /// The reactor of a worker.
+    pub(crate) fn reactor(&self, worker: usize) -> &Arc<Reactor> {
+        &self.parts[worker].reactor
+    }
+
+    /// Has `waker` woken at `deadline`. Called on the worker.
+    pub(crate) fn arm(&self, worker: usize, deadline: Instant, waker: Waker) -> Armed {
+        Armed { worker, key: self.parts[worker].timers().insert(deadline, waker) }
+    }
+
+    /// Takes a timer back; nothing happens if it has fired.
+    pub(crate) fn disarm(&self, armed: Armed) {
+        let waker = self.parts[armed.worker].timers().cancel(armed.key);
+        // Dropped after the lock, as it may be the last handle to a coroutine.
+        drop(waker);
+    }
+}
+
+impl Wait for Driver {
+    fn wait(&self, worker: usize, timeout: Option<Duration>) {
+        let part = &self.parts[worker];
+        let due = part.timers().next_deadline();
+        let due_in = due.map(|due| due.saturating_duration_since(Instant::now()));
+        let timeout = [timeout, due_in].into_iter().flatten().min();
+        part.survive(part.reactor.poll(timeout).map(drop));
+        part.fire();
+    }
+
+    fn poll(&self, worker: usize) {
+        let part = &self.parts[worker];
+        part.survive(part.reactor.try_poll().map(drop));
+        part.fire();
+    }
+
+    fn close(&self) {
+        self.parts.iter().for_each(|part| part.reactor.close());
+    }
+
+    fn notify(&self, worker: usize) {
+        self.parts[worker].reactor.notify();
+    }
+}
+
+impl Part {
+    /// Wakes those whose time has come.
+    fn fire(&self) {
+        if self.timers().is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let mut fired = Vec::new();
+        loop {
+            let done = self.timers().expire_some(now, TIMERS_PER_LOCK, &mut fired);
+            fired.drain(..).for_each(Waker::wake);
+            if done {
+                return;
+            }
+        }
+    }
+
+    /// epoll_wait(2) on a descriptor of ours fails for no reason that waiting could mend; if it does, timers must go
+    /// on, without spinning.
+    fn survive(&self, polled: io::Result<()>) {
+        if polled.is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The store stays consistent whatever panics, so poison carries no meaning.
+    fn timers(&self) -> MutexGuard<'_, Timers<Waker>> {
+        self.timers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

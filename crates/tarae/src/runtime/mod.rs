@@ -1,0 +1,192 @@
+//! The runtime: workers, and what they wait on, under one handle.
+
+mod builder;
+mod default;
+pub(crate) mod driver;
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::panic::{Location, resume_unwind};
+use std::time::{Duration, Instant};
+
+use tarae_context::StackSize;
+use tarae_sched::{Counts, Scheduler};
+use tarae_task::{Reason, with_coroutine};
+
+pub use builder::Builder;
+pub(crate) use default::default_runtime;
+pub use tarae_sched::LeftBehind;
+
+use crate::deadline::wait_until;
+use crate::thread::JoinHandle;
+use driver::Driver;
+
+/// How long a runtime that is dropped waits for its coroutines to end.
+const GRACE_ON_DROP: Duration = Duration::from_secs(1);
+
+/// A set of kernel threads that run coroutines.
+///
+/// Most programs need none of their own: [`tarae::run`](crate::run) and [`tarae::spawn`](crate::spawn) use a default
+/// one that starts on first use. A runtime of one's own has a number of workers, a stack size and a name of one's
+/// choice, and an end.
+///
+/// # Shutdown
+///
+/// Dropping a runtime cancels its coroutines: each unwinds at the wait it is in, or at its next one; destructors run
+/// and may wait. What has not ended after one second is left behind, with its stack, and a line on standard error
+/// says so. [`shutdown_timeout`](Runtime::shutdown_timeout) chooses the time and returns what was left.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = tarae::Runtime::builder().workers(2).name("shop").build()?;
+/// let sum = runtime.run(|| {
+///     let handles: Vec<_> = (1..=10).map(|n| tarae::spawn(move || n * n)).collect();
+///     handles.into_iter().map(|handle| handle.join().unwrap()).sum::<i32>()
+/// });
+/// assert_eq!(sum, 385);
+/// # std::io::Result::Ok(())
+/// ```
+pub struct Runtime {
+    scheduler: Scheduler<Driver>,
+    shut_down: bool,
+}
+
+impl Runtime {
+    /// Returns a builder with the defaults: as many workers as CPUs may be used, 256 KiB per coroutine.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Runs `f` as a coroutine of this runtime and returns what it returns.
+    ///
+    /// # Parks
+    ///
+    /// Until `f` has ended. On a kernel thread, blocks it.
+    ///
+    /// # Panics
+    ///
+    /// With the payload of `f`, if `f` panics; if no coroutine can be made.
+    #[track_caller]
+    pub fn run<F, T>(&self, f: F) -> T
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn(f).join().unwrap_or_else(|payload| resume_unwind(payload))
+    }
+
+    /// Spawns `f` as a coroutine of this runtime.
+    ///
+    /// # Panics
+    ///
+    /// If no coroutine can be made; [`thread::Builder::spawn`](crate::thread::Builder::spawn) returns an error
+    /// instead, and spawns on the runtime of its caller.
+    #[track_caller]
+    pub fn spawn<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.try_spawn(None, None, Location::caller(), f).expect("failed to spawn thread")
+    }
+
+    pub(crate) fn try_spawn<F, T>(
+        &self,
+        name: Option<Box<str>>,
+        stack_size: Option<StackSize>,
+        spawned_at: &'static Location<'static>,
+        f: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.scheduler.spawn(name, stack_size, spawned_at, f).map(JoinHandle::new)
+    }
+
+    /// Returns what has happened in this runtime so far.
+    pub fn counts(&self) -> Counts {
+        self.scheduler.counts()
+    }
+
+    /// Returns how many workers it has.
+    pub fn workers(&self) -> usize {
+        self.scheduler.workers()
+    }
+
+    /// Cancels all coroutines and waits at most `timeout` for them to end.
+    ///
+    /// Called by a coroutine of this runtime it does not wait, as it would wait for itself: everyone is cancelled, the
+    /// caller included, and the workers end when all have ended.
+    ///
+    /// # Parks
+    ///
+    /// Until all have ended, `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// How many were left behind. Their stacks stay as they are, and are not freed.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), LeftBehind> {
+        self.shut_down(timeout)
+    }
+
+    fn shut_down(&mut self, timeout: Duration) -> Result<(), LeftBehind> {
+        if std::mem::replace(&mut self.shut_down, true) {
+            return Ok(());
+        }
+        let scheduler = &self.scheduler;
+        scheduler.close();
+        let inside = with_coroutine(|current| current.is_some_and(|current| scheduler.owns(current)));
+        if inside {
+            return Ok(());
+        }
+        if !self.wait_for_end(timeout) {
+            /// How long an idle worker takes to notice that it is to stop, at most.
+            const NOTICE: Duration = Duration::from_millis(100);
+            scheduler.stop();
+            self.wait_for_end(NOTICE);
+        }
+        scheduler.clear()
+    }
+
+    fn wait_for_end(&self, timeout: Duration) -> bool {
+        let ended = |waker: &_| self.scheduler.has_ended(waker).then_some(());
+        wait_until(Reason::Other, Instant::now().checked_add(timeout), ended).is_some()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Err(left) = self.shut_down(GRACE_ON_DROP) {
+            eprintln!("tarae: runtime '{}': {left}", self.scheduler.name());
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("name", &self.scheduler.name())
+            .field("workers", &self.workers())
+            .field("counts", &self.counts())
+            .finish()
+    }
+}
+
+/// Whether a payload that came out of a join says that the coroutine was cancelled, as a runtime does to its coroutines
+/// when it shuts down.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = tarae::Runtime::builder().workers(1).build()?;
+/// let sleeper = runtime.spawn(|| tarae::sleep(std::time::Duration::from_secs(3600)));
+/// drop(runtime);
+/// assert!(tarae::is_cancelled(&*sleeper.join().unwrap_err()));
+/// # std::io::Result::Ok(())
+/// ```
+pub fn is_cancelled(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<tarae_task::Cancelled>()
+}

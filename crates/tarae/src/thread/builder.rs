@@ -1,0 +1,88 @@
+//! How a coroutine is to be spawned.
+
+use std::io;
+use std::panic::Location;
+
+use tarae_context::StackSize;
+use tarae_sched::Scheduler;
+use tarae_task::with_coroutine;
+
+use super::JoinHandle;
+use crate::runtime::default_runtime;
+use crate::runtime::driver::Driver;
+
+/// Sets a coroutine's name and stack size, and spawns it.
+///
+/// As [`std::thread::Builder`].
+///
+/// # Examples
+///
+/// ```
+/// let handle = tarae::thread::Builder::new()
+///     .name("resizer".into())
+///     .stack_size(2 << 20)
+///     .spawn(|| tarae::thread::current().name() == Some("resizer"))?;
+/// assert!(handle.join().unwrap());
+/// # std::io::Result::Ok(())
+/// ```
+#[must_use = "must eventually spawn the thread"]
+#[derive(Debug, Default)]
+pub struct Builder {
+    name: Option<Box<str>>,
+    stack_size: Option<usize>,
+}
+
+impl Builder {
+    /// Returns a builder with the runtime's defaults.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Sets the name, which dumps, overflow reports and [`Thread::name`](super::Thread::name) show.
+    ///
+    /// # Panics
+    ///
+    /// If the name contains a null byte, when it is spawned, as in std.
+    pub fn name(mut self, name: String) -> Builder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Sets how many bytes the coroutine may use for its frames, at least. Guard and thread identity come on top, and
+    /// the sum is rounded up to a power of two.
+    pub fn stack_size(mut self, bytes: usize) -> Builder {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Spawns the coroutine, on the runtime of the calling one, or on the default runtime.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` when no stack can be reserved; `WouldBlock` (`EAGAIN`) while the system grants no thread;
+    /// `InvalidInput` for a stack size that no stack can have. The runtime goes on, and so does the next spawn when
+    /// the pressure is gone.
+    ///
+    /// # Panics
+    ///
+    /// If the name contains a null byte.
+    #[track_caller]
+    pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let spawned_at = Location::caller();
+        let Builder { name, stack_size } = self;
+        if name.as_deref().is_some_and(|name| name.contains('\0')) {
+            panic!("thread name may not contain interior null bytes");
+        }
+        let stack_size = stack_size.map(StackSize::usable).transpose()?;
+        with_coroutine(|current| match current {
+            Some(current) => Scheduler::<Driver>::spawn_beside(current, name, stack_size, spawned_at, f)
+                .expect("a coroutine of this crate waits on its driver")
+                .map(JoinHandle::new),
+            None => default_runtime()?.try_spawn(name, stack_size, spawned_at, f),
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! Handles to threads, of either kind.
+
+use std::fmt;
+
+use tarae_task::Coroutine;
+
+/// A handle to a coroutine, or to a kernel thread.
+///
+/// As [`std::thread::Thread`].
+#[derive(Clone)]
+pub struct Thread(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Coroutine(Coroutine),
+    Kernel(std::thread::Thread),
+}
+
+impl Thread {
+    pub(super) fn of_coroutine(coroutine: Coroutine) -> Thread {
+        Thread(Kind::Coroutine(coroutine))
+    }
+
+    pub(super) fn of_kernel_thread(thread: std::thread::Thread) -> Thread {
+        Thread(Kind::Kernel(thread))
+    }
+
+    /// Leaves the thread's token, which its [`park`](super::park), or its next one, takes.
+    ///
+    /// As [`std::thread::Thread::unpark`]. Everything before it is seen after the park that takes the token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let parked = tarae::spawn(tarae::thread::park);
+    /// parked.thread().unpark();
+    /// parked.join().unwrap();
+    /// ```
+    pub fn unpark(&self) {
+        match &self.0 {
+            Kind::Coroutine(coroutine) => coroutine.leave_token(),
+            Kind::Kernel(thread) => thread.unpark(),
+        }
+    }
+
+    /// Returns the thread's identifier.
+    pub fn id(&self) -> ThreadId {
+        ThreadId(match &self.0 {
+            Kind::Coroutine(coroutine) => Id::Coroutine(coroutine.id()),
+            Kind::Kernel(thread) => Id::Kernel(thread.id()),
+        })
+    }
+
+    /// Returns the thread's name, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Coroutine(coroutine) => coroutine.name(),
+            Kind::Kernel(thread) => thread.name(),
+        }
+    }
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread").field("id", &self.id()).field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+/// Tells threads apart, for as long as the process lives.
+///
+/// As [`std::thread::ThreadId`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ThreadId(Id);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Id {
+    Coroutine(u64),
+    Kernel(std::thread::ThreadId),
+}
+
+impl fmt::Debug for ThreadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Id::Coroutine(number) => {
+                f.debug_tuple("ThreadId").field(&format_args!("coroutine {number}")).finish()
+            }
+            Id::Kernel(id) => id.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Coroutines with the face of `std::thread`.
+//!
+//! Names and signatures are std's, and so is what they do; a "thread" here is a coroutine when it was spawned through
+//! this module, and the kernel thread otherwise: every call works on both.
+//!
+//! # Differences from std
+//!
+//! - A `thread_local!` outlives the coroutine that set it: coroutines use pooled thread identities, as tasks use the
+//!   threads of a thread pool. A coroutine may find what an earlier one left.
+//! - [`Builder::stack_size`] is rounded up so that the whole slot is a power of two.
+//! - When the process ends, coroutines end with it, like detached threads.
+//! - What belongs to the kernel thread does not follow a coroutine that moves: signal mask, CPU affinity, namespaces.
+
+mod builder;
+mod handle;
+mod join;
+
+use std::time::{Duration, Instant};
+
+use tarae_task::{Coroutine, Reason, with_coroutine};
+
+pub use builder::Builder;
+pub use handle::{Thread, ThreadId};
+pub use join::JoinHandle;
+pub use std::thread::{Result, available_parallelism, panicking};
+pub use tarae_task::yield_now;
+
+use crate::deadline::wait_until;
+
+/// Spawns a coroutine and returns a handle to join it.
+///
+/// It runs on the runtime of the calling coroutine; called from a kernel thread, on the default runtime, which starts
+/// on first use. If the handle is dropped, the coroutine is detached and goes on.
+///
+/// As [`std::thread::spawn`].
+///
+/// # Panics
+///
+/// If no coroutine can be made; [`Builder::spawn`] returns an error instead.
+///
+/// # Examples
+///
+/// ```
+/// let handle = tarae::thread::spawn(|| 6 * 7);
+/// assert_eq!(handle.join().unwrap(), 42);
+/// ```
+#[track_caller]
+pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f).expect("failed to spawn thread")
+}
+
+/// Returns a handle to the calling coroutine, or kernel thread.
+///
+/// As [`std::thread::current`].
+///
+/// # Examples
+///
+/// ```
+/// let named = tarae::thread::Builder::new().name("baker".into());
+/// let name = named.spawn(|| tarae::thread::current().name().map(str::to_owned))?.join().unwrap();
+/// assert_eq!(name.as_deref(), Some("baker"));
+/// # std::io::Result::Ok(())
+/// ```
+pub fn current() -> Thread {
+    match tarae_task::current() {
+        Some(coroutine) => Thread::of_coroutine(coroutine),
+        None => Thread::of_kernel_thread(std::thread::current()),
+    }
+}
+
+/// Waits until the token of the calling thread is there, and takes it.
+///
+/// As [`std::thread::park`], which may return without reason; this one does not.
+///
+/// # Parks
+///
+/// Until [`Thread::unpark`]. One that came before counts.
+///
+/// # Cancellation
+///
+/// Unwinds when the runtime shuts down.
+pub fn park() {
+    with_coroutine(|current| match current {
+        Some(current) => park_coroutine(current, None),
+        None => std::thread::park(),
+    });
+}
+
+/// As [`park`], for `timeout` at most.
+///
+/// As [`std::thread::park_timeout`].
+pub fn park_timeout(timeout: Duration) {
+    with_coroutine(|current| match current {
+        // A moment that the clock cannot tell is never.
+        Some(current) => park_coroutine(current, Instant::now().checked_add(timeout)),
+        None => std::thread::park_timeout(timeout),
+    });
+}
+
+fn park_coroutine(current: &Coroutine, deadline: Option<Instant>) {
+    // Timed out or not: the caller cannot tell, as in std.
+    let _ = wait_until(Reason::Unpark, deadline, |_| current.take_token().then_some(()));
+}
+
+/// Waits for `duration` at least.
+///
+/// As [`std::thread::sleep`]. The resolution is about a millisecond; the sleep is never shorter than asked for.
+///
+/// # Parks
+///
+/// For `duration`, and up to about two milliseconds more on an idle runtime.
+///
+/// # Cancellation
+///
+/// Unwinds when the runtime shuts down.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let start = Instant::now();
+/// tarae::run(move || tarae::thread::sleep(Duration::from_millis(5)));
+/// assert!(start.elapsed() >= Duration::from_millis(5));
+/// ```
+pub fn sleep(duration: Duration) {
+    with_coroutine(|current| match current {
+        Some(_) if duration.is_zero() => {}
+        Some(_) => {
+            let deadline = Instant::now().checked_add(duration);
+            let _: Option<()> = wait_until(Reason::Sleep, deadline, |_| None);
+        }
+        None => std::thread::sleep(duration),
+    });
+}
