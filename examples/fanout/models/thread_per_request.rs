@@ -1,0 +1,16 @@
+//! The service on kernel threads. Next to `coroutine.rs`, only the imports differ.
+
+use std::io;
+use std::{net, thread};
+
+use super::Ports;
+use crate::child;
+
+#[expect(clippy::duplicate_mod, reason = "the same text on other imports is the point")]
+#[path = "../service/mod.rs"]
+mod service;
+
+/// Starts the service.
+pub(super) fn start(ports: Ports) -> io::Result<()> {
+    thread::Builder::new().spawn(child::role("thread-per-request server", || service::serve(ports))).map(drop)
+}

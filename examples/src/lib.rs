@@ -1,0 +1,5 @@
+//! What the examples share.
+
+#![forbid(unsafe_code)]
+
+pub mod memory;
