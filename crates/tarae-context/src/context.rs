@@ -10,8 +10,11 @@
 //! The machinery on the stack is made once and lives as long as the context: a loop that waits for a call, runs it,
 //! and reports that it ended. So a warm context starts a call with a resume and nothing else.
 //!
-//! Every resume puts on the context's identity and takes it off again; what runs inside sees one and the same
-//! thread for as long as the context lives, whichever kernel thread carries it.
+//! Whoever resumes a context *wears* its identity meanwhile; what runs inside sees one and the same thread for as long
+//! as the context lives, whichever kernel thread carries it. [`resume`](Context::resume) puts the identity on and takes
+//! it off again. On processors that take long over it (14 ns each on an EPYC 7003) that is most of a switch, so a
+//! worker that goes from one context straight to the next changes once: [`wear`](Context::wear),
+//! [`enter`](Context::enter), `wear` the next.
 
 use std::cell::Cell;
 use std::fmt;
@@ -122,28 +125,58 @@ impl Context {
     /// The context is at rest. `call.function` may be called with `call.argument` on another thread, and stays
     /// callable until it has ended, however often it suspends itself.
     pub unsafe fn start(&mut self, call: Call) -> Suspended {
-        self.inner().call.set(Some(call));
+        // SAFETY: The caller's promise, passed on.
+        unsafe { self.prepare(call) };
         self.resume()
     }
 
     /// Goes on with the call that was suspended, until it suspends itself again or ends. At rest it does nothing.
-    #[inline]
     pub fn resume(&mut self) -> Suspended {
-        let way = thread_pointer::way();
-        let home = thread_pointer::read();
+        let home = Home::note();
+        // SAFETY: We have `&mut self`, so nobody else uses the identity; up to `go` no thread-local is touched.
+        unsafe { self.wear() };
+        // SAFETY: We wear it.
+        let suspended = unsafe { self.enter() };
+        // SAFETY: The caller's own thread; since the switch back nothing has touched a thread-local.
+        unsafe { home.go() };
+        suspended
+    }
+
+    /// Makes a call ready to run: the next [`enter`](Self::enter) starts it.
+    ///
+    /// # Safety
+    ///
+    /// As [`start`](Self::start).
+    pub unsafe fn prepare(&self, call: Call) {
+        self.inner().call.set(Some(call));
+    }
+
+    /// Puts on the context's identity: from here on the calling kernel thread is the context's thread, on its own stack.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the context. The function that calls this touches no thread-local, before or after, not even
+    /// by something that is inlined into it: the compiler takes a thread-local's address to be the same throughout a
+    /// function.
+    #[inline(always)]
+    pub unsafe fn wear(&self) {
+        let identity = self.inner().thread_pointer;
+        // SAFETY: By the invariant of `Context` nobody else uses the identity; the rest is the caller's promise.
+        unsafe { thread_pointer::write(identity, thread_pointer::way()) };
+    }
+
+    /// Switches to the context's stack, and comes back when the call there suspends itself or ends.
+    ///
+    /// # Safety
+    ///
+    /// The calling kernel thread wears the context's identity.
+    #[inline(always)]
+    pub unsafe fn enter(&mut self) -> Suspended {
         let inner = self.inner.as_ptr();
-        // SAFETY: `inner` is live; the field is never written after `new`.
-        let identity = unsafe { (*inner).thread_pointer };
         // SAFETY: `inner` is live, and we have `&mut self`: nobody else uses the coroutine. The code inside reaches
         // the other fields only.
         let coroutine = unsafe { &mut (*inner).coroutine };
-        // SAFETY: By the invariant of `Context` nobody else uses the identity, and nothing between here and the
-        // stack switch in `resume` touches a thread-local.
-        unsafe { thread_pointer::write(identity, way) };
-        let result = coroutine.resume(());
-        // SAFETY: The caller's own thread pointer; the stack switch back was the last thing that happened.
-        unsafe { thread_pointer::write(home, way) };
-        match result {
+        match coroutine.resume(()) {
             CoroutineResult::Yield(suspended) => suspended,
             // By the invariant of `Context` the loop has no end.
             CoroutineResult::Return(()) => unreachable!("the loop of a context ended"),
@@ -232,6 +265,31 @@ impl Context {
         // SAFETY: By the invariant of `Context` it is live. The only `&mut` into it is to the `coroutine` field,
         // in `resume`, which takes `&mut self`.
         unsafe { self.inner.as_ref() }
+    }
+}
+
+/// A kernel thread's own identity, to come back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Home {
+    thread_pointer: usize,
+}
+
+impl Home {
+    /// Notes the identity of the calling thread.
+    #[inline(always)]
+    pub fn note() -> Home {
+        Home { thread_pointer: thread_pointer::read() }
+    }
+
+    /// Takes off whatever identity the calling kernel thread wears, and is itself again.
+    ///
+    /// # Safety
+    ///
+    /// Called on the kernel thread that noted it, while that one was itself; and as [`Context::wear`].
+    #[inline(always)]
+    pub unsafe fn go(self) {
+        // SAFETY: The caller's promise.
+        unsafe { thread_pointer::write(self.thread_pointer, thread_pointer::way()) };
     }
 }
 

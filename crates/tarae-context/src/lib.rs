@@ -47,6 +47,6 @@ mod sync {
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 }
 
-pub use context::{Call, Context, Suspended};
+pub use context::{Call, Context, Home, Suspended};
 pub use pool::{Cache, Pool};
 pub use slab::{GUARD_BYTES, StackSize, StackSizeError};

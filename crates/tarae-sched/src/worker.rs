@@ -1,12 +1,13 @@
 //! The loop of a worker: find work, run it, sleep.
 
+use std::cell::Cell;
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use std::sync::atomic::Ordering;
-
 use crossbeam_deque::Steal;
-use tarae_task::{Ran, Runnable, prepare_thread, sit};
+use tarae_task::{Links, Next, Runnable, prepare_thread, sit};
 
 use crate::core::Core;
 use crate::counters::count;
@@ -84,24 +85,12 @@ impl<W: Wait> Turn<'_, W> {
         }
     }
 
+    /// Runs a coroutine, and then straight on those that wait in our queue.
     fn execute(&mut self, runnable: Runnable) {
         if self.shared.is_closing() {
             runnable.cancel();
         }
-        match runnable.run(&self.core.cache) {
-            Ran::Yielded(runnable) | Ran::Again(runnable) => self.core.queue.push(runnable),
-            Ran::Parked => {}
-            Ran::Done => {
-                count(&self.shared.counters.of(self.core.worker).finished);
-                self.retry_starved();
-            }
-            // The error is for spawners: the pool tells the next one.
-            Ran::Starved(runnable, _) => {
-                let mut starved = self.shared.starved();
-                starved.push(runnable);
-                self.shared.starved_count.store(starved.len(), Ordering::Relaxed);
-            }
-        }
+        runnable.run(&self.core.cache, self);
     }
 
     fn own(&self) -> Option<Runnable> {
@@ -230,6 +219,36 @@ impl<W: Wait> Turn<'_, W> {
     }
 }
 
+impl<W: Wait> Links for Turn<'_, W> {
+    fn next(&self, yielded: bool) -> Next {
+        // In a shutdown every coroutine is cancelled before it runs: `execute` does that.
+        if self.pace.look_is_due() || self.shared.is_closing() {
+            return Next::Home;
+        }
+        match self.own() {
+            Some(runnable) => Next::Run(runnable),
+            None if yielded => Next::Same,
+            None => Next::Home,
+        }
+    }
+
+    fn requeue(&self, runnable: Runnable) {
+        self.core.queue.push(runnable);
+    }
+
+    fn finished(&self) {
+        count(&self.shared.counters.of(self.core.worker).finished);
+        self.retry_starved();
+    }
+
+    fn starved(&self, runnable: Runnable, _error: io::Error) {
+        // The error is for spawners: the pool tells the next one.
+        let mut starved = self.shared.starved();
+        starved.push(runnable);
+        self.shared.starved_count.store(starved.len(), Ordering::Relaxed);
+    }
+}
+
 /// Repeats a steal that lost a race. Each loss is another thread's success.
 fn until_certain(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
     loop {
@@ -243,7 +262,8 @@ fn until_certain(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable>
 
 /// When a busy worker is to look at the clock: often enough for [`POLL_EVERY`], as far as the last runs predict.
 struct Pace {
-    ticks_left: u32,
+    /// Coroutines to run until the next look; 0 until that look has been taken.
+    ticks_left: Cell<u32>,
     ticks: u32,
     clock: Instant,
     polled: Instant,
@@ -252,13 +272,15 @@ struct Pace {
 impl Pace {
     fn new() -> Pace {
         let now = Instant::now();
-        Pace { ticks_left: 1, ticks: 1, clock: now, polled: now }
+        Pace { ticks_left: Cell::new(1), ticks: 1, clock: now, polled: now }
     }
 
+    /// Counts a coroutine that is about to run, unless it is time for a look.
     #[inline]
-    fn look_is_due(&mut self) -> bool {
-        self.ticks_left -= 1;
-        self.ticks_left == 0
+    fn look_is_due(&self) -> bool {
+        let left = self.ticks_left.get().saturating_sub(1);
+        self.ticks_left.set(left);
+        left == 0
     }
 
     /// Notes the time and says whether it is time to poll.
@@ -267,7 +289,8 @@ impl Pace {
         let aim = POLL_EVERY / 2;
         let fit = aim.as_nanos() / per_tick.as_nanos().max(1);
         self.ticks = u32::try_from(fit).unwrap_or(TICKS_MAX).clamp(1, TICKS_MAX);
-        self.ticks_left = self.ticks;
+        // One more than the coroutines to run: the count ends at 0.
+        self.ticks_left.set(self.ticks + 1);
         self.clock = now;
         let due = now - self.polled >= POLL_EVERY;
         if due {

@@ -8,6 +8,7 @@ use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::Cancelled;
 use crate::coroutine::Header;
 use crate::here::HERE;
 use crate::state;
@@ -82,6 +83,10 @@ where
     }
 
     fn run_job(&self) {
+        if self.header.state.is_cancelled() {
+            self.discard_job(Box::new(Cancelled));
+            return;
+        }
         let Stage::Job(job) = self.replace_stage(Stage::Running) else {
             unreachable!("a coroutine starts once");
         };
@@ -89,13 +94,17 @@ where
         self.finish(outcome);
     }
 
+    fn discard_job(&self, payload: Box<dyn Any + Send>) {
+        let job = self.replace_stage(Stage::Running);
+        // A destructor that panics is reported by the panic hook, and must not hurt whoever shuts down.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+        self.finish(Err(payload));
+    }
+
     unsafe fn discard(header: *const Header, payload: Box<dyn Any + Send>) {
         // SAFETY: As in `run`.
         let body = unsafe { &*header.cast::<Self>() };
-        let job = body.replace_stage(Stage::Running);
-        // A destructor that panics is reported by the panic hook, and must not hurt whoever shuts down.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
-        body.finish(Err(payload));
+        body.discard_job(payload);
     }
 
     fn finish(&self, outcome: Outcome<T>) {
@@ -123,9 +132,10 @@ where
 
 impl<F, T> Drop for Body<F, T> {
     fn drop(&mut self) {
-        // Only a handle that was leaked leaves a result here.
+        // Only a handle that was leaked leaves a result here. It is leaked with it: the last count may be given back
+        // where no code of the user's may run (`runnable`).
         if let Stage::Result(_) = self.stage.get_mut() {
-            drop_result(std::mem::replace(self.stage.get_mut(), Stage::Taken));
+            std::mem::forget(std::mem::replace(self.stage.get_mut(), Stage::Taken));
         }
     }
 }

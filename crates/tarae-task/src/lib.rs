@@ -52,7 +52,7 @@ pub use coroutine::{Attributes, Coroutine, spawn};
 pub use here::{current, prepare_thread, sit, with_coroutine, with_seat};
 pub use join::JoinHandle;
 pub use park::{Reason, park, park_deadline, waker, with_waker, yield_now};
-pub use runnable::{Ran, Runnable};
+pub use runnable::{Links, Next, Runnable};
 pub use schedule::{Cause, Schedule};
 
 /// The payload with which a coroutine unwinds when it is cancelled. It never reaches the panic hook.

@@ -1,17 +1,38 @@
-//! The right to run a coroutine once.
+//! The right to run a coroutine once, and running one after the other.
+//!
+//! A worker does not run a coroutine, come back, and run the next: it goes straight from one to the next, as long as
+//! its [`Links`] name one. Between the two it stands on its own stack but *wears an identity*: first that of the one it
+//! leaves, then that of the one it goes to. Changing the identity once instead of twice is a third of a switch.
+//!
+//! ```text
+//!  identity:  home │ A                        │ B                          │ …        │ home
+//!  stack:     own  │ A's │ own: pause         │ own: publish │ B's │ own:… │          │ own
+//!                          what came of the run   A goes to a queue, or      nothing
+//!                          of A? who is next?     to whoever wakes it        to run
+//! ```
+//!
+//! **The rule: an identity is worn only while its coroutine is ours.** While we wear A's, A has not been given away:
+//! [`pause`] takes B but lets go of nothing. When we wear B's, [`publish`] gives A away: to a queue, to its next waker,
+//! or, if it has ended, its context to the cache. From then on others may run A, under A's identity, and we do not wear
+//! it any more.
+//!
+//! **And one for the compiler:** it takes the address of a thread-local to be the same throughout a function. So
+//! [`Runnable::run`], in which the identity changes, touches no thread-local; `pause` and `publish` may, as they begin
+//! and end under one identity, and are never inlined. No code of the user's runs in them, so nothing there can ask to
+//! be suspended: wakers are our own, and jobs and results are dropped inside of coroutines.
 
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use tarae_context::thread_pointer::{self, Way};
-use tarae_context::{Cache, Call, Context, Pool, Suspended};
+use tarae_context::{Cache, Call, Context, Home, Pool, Suspended};
 
 use crate::Cancelled;
 use crate::coroutine::{Coroutine, Header};
-use crate::here::HERE;
+use crate::here::{HERE, Seat};
 use crate::park::{SIGNAL_PARK, SIGNAL_YIELD};
 use crate::state::{Completed, Park};
 
@@ -27,20 +48,33 @@ pub struct Runnable {
     coroutine: ManuallyDrop<Coroutine>,
 }
 
-/// What came of a run.
+/// Who is to run next.
 #[derive(Debug)]
-#[must_use]
-pub enum Ran {
-    /// It wants to go on after others have had their turn.
-    Yielded(Runnable),
-    /// It asked to park, but a wake came first: it is to go on soon.
-    Again(Runnable),
-    /// It waits, and belongs to whoever wakes it.
-    Parked,
-    /// It has ended.
-    Done,
-    /// It could not start: there is no context for it. Try again when one may be had.
-    Starved(Runnable, io::Error),
+pub enum Next {
+    /// This one.
+    Run(Runnable),
+    /// The one that just yielded: nobody else wants to run.
+    Same,
+    /// Nobody: the worker is to come back from [`Runnable::run`].
+    Home,
+}
+
+/// What a worker does between one coroutine and the next.
+///
+/// The methods are called on the worker's stack but under a coroutine's identity: thread-locals are that coroutine's,
+/// and a panic aborts the process. They must be short, and must not park.
+pub trait Links {
+    /// Says who is to run next. `yielded` if the one that just ran wants to go on.
+    fn next(&self, yielded: bool) -> Next;
+
+    /// Queues a coroutine that wants to go on: it yielded, or a wake came before it was parked.
+    fn requeue(&self, runnable: Runnable);
+
+    /// Notes that a coroutine has ended.
+    fn finished(&self);
+
+    /// Keeps a coroutine that could not start, as there is no context for it.
+    fn starved(&self, runnable: Runnable, error: io::Error);
 }
 
 impl Runnable {
@@ -58,7 +92,7 @@ impl Runnable {
     ///
     /// The caller's wake or cancel has just taken the coroutine from `Parked` to `Ready`.
     pub(crate) unsafe fn from_parked(header: NonNull<Header>) -> Runnable {
-        // SAFETY: `into_parked` left a count.
+        // SAFETY: `publish` left a count.
         let coroutine = unsafe { Coroutine::from_raw(header) };
         // SAFETY: The phase was `Parked`, in which no `Runnable` exists, and one caller took it away.
         unsafe { Runnable::new(coroutine) }
@@ -74,86 +108,58 @@ impl Runnable {
         self.coroutine.header().state.cancel_runnable();
     }
 
-    /// Runs the coroutine on the calling thread until it parks, yields or ends. A first run takes a context from
-    /// `cache`; it comes back at the end. Between the two the cache is free for what the coroutine does.
-    pub fn run(self, cache: &RefCell<Cache>) -> Ran {
-        let header = self.coroutine.header();
-        // SAFETY: The context belongs to whoever has the `Runnable`.
-        let context = unsafe { &mut *header.context.get() };
-        HERE.with(|here| header.seat.set(here.seat.get()));
-        let suspended = match context {
-            Some(context) => {
-                header.state.begin_run();
-                let _shared = SharedThreadLocals::enter(header);
-                context.resume()
-            }
-            None => {
-                if header.state.is_cancelled() {
-                    self.discard(cache);
-                    return Ran::Done;
-                }
-                let fresh = match take_context(header.attributes.pool, cache) {
-                    Ok(fresh) => context.insert(fresh),
-                    Err(error) => return Ran::Starved(self, error),
-                };
-                header.suspender.set(fresh.suspender());
-                header.state.begin_run();
-                let call = Call { function: header.table.run, argument: std::ptr::from_ref(header).cast() };
-                let _shared = SharedThreadLocals::enter(header);
-                // SAFETY: A context from the cache is at rest. The table's function may be called with the header on
-                // any thread, once, as the `Runnable` says; this count keeps the header alive until it has ended.
-                unsafe { fresh.start(call) }
-            }
+    /// Runs the coroutine on the calling thread until it parks, yields or ends, then the one that `links` names next,
+    /// and so on until they name none.
+    ///
+    /// A coroutine that starts takes a context from `cache`; it comes back at the end.
+    pub fn run<L: Links>(self, cache: &RefCell<Cache>, links: &L) {
+        let run = Run { cache, links, seat: seat_here() };
+        // Whatever panics between here and the end does so under an identity that is not its own, or between two.
+        let abort = AbortOnUnwind;
+        let Some(mut current) = run.board(self) else {
+            std::mem::forget(abort);
+            return;
         };
-        match suspended {
-            Suspended::With(SIGNAL_YIELD) => Ran::Yielded(self),
-            Suspended::With(SIGNAL_PARK) => self.park(),
-            Suspended::With(signal) => unreachable!("signal {signal}"),
-            Suspended::Ended => self.end(cache),
+        let home = Home::note();
+        run.settle_in(Some(&current));
+        // SAFETY: The `Runnable` owns the coroutine's context. This function touches no thread-local.
+        unsafe { current.context().wear() };
+        loop {
+            // SAFETY: We wear it: put on above, or below in the last turn, or not taken off.
+            let suspended = unsafe { current.context().enter() };
+            match run.pause(&current, suspended) {
+                Pause::Same => {}
+                Pause::Next(next) => {
+                    // SAFETY: As above; `pause` has boarded it.
+                    unsafe { next.context().wear() };
+                    run.settle_in(Some(&next));
+                    run.publish(std::mem::replace(&mut current, next), suspended);
+                }
+                Pause::Home => {
+                    // SAFETY: Noted on this kernel thread before it put on anything.
+                    unsafe { home.go() };
+                    run.settle_in(None);
+                    run.publish(current, suspended);
+                    break;
+                }
+            }
         }
+        std::mem::forget(abort);
     }
 
-    fn park(self) -> Ran {
-        let header = self.coroutine.header();
-        if header.remembered.get().is_none() {
-            header.remembered.set(Some(header.schedule.remember(&self.coroutine)));
-        }
-        // From the moment the state says `Parked`, somebody else may run it, to its end: nothing is touched after.
-        let parked = ManuallyDrop::new(self);
-        match parked.coroutine.header().state.park() {
-            // INVARIANT: The count stays with the parked coroutine, for `from_parked`.
-            Park::Parked => Ran::Parked,
-            Park::Again => Ran::Again(ManuallyDrop::into_inner(parked)),
-        }
+    /// The context of a coroutine that has started.
+    #[inline(always)]
+    #[allow(clippy::mut_from_ref, reason = "the `Runnable` is the right to the context, and there is one")]
+    fn context(&self) -> &mut Context {
+        // SAFETY: The context belongs to whoever has the `Runnable`. The references made here do not overlap: each is
+        // used for one call.
+        let context = unsafe { &mut *self.coroutine.header().context.get() };
+        context.as_mut().expect("it has started")
     }
 
-    fn end(self, cache: &RefCell<Cache>) -> Ran {
-        let header = self.coroutine.header();
+    fn has_started(&self) -> bool {
         // SAFETY: The context belongs to whoever has the `Runnable`.
-        let context = unsafe { &mut *header.context.get() }.take();
-        cache.borrow_mut().give(context.expect("it just ran in it"));
-        self.leave(cache);
-        Ran::Done
-    }
-
-    /// Ends a coroutine that has not started.
-    fn discard(self, cache: &RefCell<Cache>) {
-        self.discard_job();
-        self.leave(cache);
-    }
-
-    /// Tells the joiner, takes the promise back, and gives up the count.
-    fn leave(self, cache: &RefCell<Cache>) {
-        self.complete();
-        let pool = self.coroutine.header().attributes.pool;
-        let mut cache = cache.borrow_mut();
-        if std::ptr::eq(pool, cache.pool()) {
-            cache.forgo();
-        } else {
-            pool.forgo(1);
-        }
-        drop(cache);
-        self.forget();
+        unsafe { &*self.coroutine.header().context.get() }.is_some()
     }
 
     fn discard_job(&self) {
@@ -162,6 +168,7 @@ impl Runnable {
         unsafe { (header.table.discard)(header, Box::new(Cancelled)) };
     }
 
+    /// Says that it is done, and wakes whoever waits for that.
     fn complete(&self) {
         let header = self.coroutine.header();
         if let Some(key) = header.remembered.take() {
@@ -184,26 +191,160 @@ impl Runnable {
     }
 }
 
+/// What comes after a run.
+enum Pause {
+    Same,
+    Next(Runnable),
+    Home,
+}
+
+/// One stretch of running, from home to home.
+struct Run<'a, L> {
+    cache: &'a RefCell<Cache>,
+    links: &'a L,
+    seat: *const Seat,
+}
+
+impl<L: Links> Run<'_, L> {
+    /// After a run, under the identity of the one that ran: lets go of nothing, as we wear it.
+    #[inline(never)]
+    fn pause(&self, ran: &Runnable, suspended: Suspended) -> Pause {
+        let yielded = suspended == Suspended::With(SIGNAL_YIELD);
+        if suspended == Suspended::Ended {
+            // The context stays with it. Whoever is woken by this may be next.
+            ran.complete();
+        }
+        loop {
+            match self.links.next(yielded) {
+                Next::Run(next) => {
+                    if let Some(next) = self.board(next) {
+                        return Pause::Next(next);
+                    }
+                }
+                Next::Same if yielded => return Pause::Same,
+                Next::Same | Next::Home => return Pause::Home,
+            }
+        }
+    }
+
+    /// After a run, under another identity or at home: gives away the one that ran.
+    #[inline(never)]
+    fn publish(&self, ran: Runnable, suspended: Suspended) {
+        match suspended {
+            Suspended::With(SIGNAL_YIELD) => self.links.requeue(ran),
+            Suspended::With(SIGNAL_PARK) => self.park(ran),
+            Suspended::With(signal) => unreachable!("signal {signal}"),
+            Suspended::Ended => {
+                // SAFETY: The context belongs to whoever has the `Runnable`.
+                let context = unsafe { &mut *ran.coroutine.header().context.get() }.take();
+                self.cache.borrow_mut().give(context.expect("it just ran in it"));
+                self.leave(ran);
+            }
+        }
+    }
+
+    fn park(&self, ran: Runnable) {
+        let header = ran.coroutine.header();
+        if header.remembered.get().is_none() {
+            header.remembered.set(Some(header.schedule.remember(&ran.coroutine)));
+        }
+        // From the moment the state says `Parked`, somebody else may run it, to its end: nothing is touched after.
+        let parked = ManuallyDrop::new(ran);
+        match parked.coroutine.header().state.park() {
+            // INVARIANT: The count stays with the parked coroutine, for `from_parked`.
+            Park::Parked => {}
+            Park::Again => self.links.requeue(ManuallyDrop::into_inner(parked)),
+        }
+    }
+
+    /// Makes a coroutine ready to be entered; `None` if it cannot start.
+    #[inline(never)]
+    fn board(&self, runnable: Runnable) -> Option<Runnable> {
+        let header = runnable.coroutine.header();
+        header.seat.set(self.seat);
+        if !runnable.has_started() {
+            let context = match take_context(header.attributes.pool, self.cache) {
+                Ok(context) => context,
+                Err(error) => {
+                    self.links.starved(runnable, error);
+                    return None;
+                }
+            };
+            header.suspender.set(context.suspender());
+            let call = Call { function: header.table.run, argument: ptr::from_ref(header).cast() };
+            // SAFETY: A context from the cache is at rest. The table's function may be called with the header on any
+            // thread, once, as the `Runnable` says; this count keeps the header alive until it has ended.
+            unsafe { context.prepare(call) };
+            // SAFETY: The context belongs to whoever has the `Runnable`.
+            unsafe { *header.context.get() = Some(context) };
+        }
+        header.state.begin_run();
+        Some(runnable)
+    }
+
+    /// Takes back the promise of a coroutine that has ended, and its count.
+    fn leave(&self, ran: Runnable) {
+        let pool = ran.coroutine.header().attributes.pool;
+        let mut cache = self.cache.borrow_mut();
+        if ptr::eq(pool, cache.pool()) {
+            cache.forgo();
+        } else {
+            pool.forgo(1);
+        }
+        drop(cache);
+        ran.forget();
+        self.links.finished();
+    }
+
+    /// Under a new identity: leaves word of where we are, for what runs before the coroutine itself does.
+    ///
+    /// A coroutine that has run before knows its seat by its header. One that is about to start has thread-locals in
+    /// which nothing is written yet, or what the last one on its context left.
+    #[inline(never)]
+    fn settle_in(&self, runnable: Option<&Runnable>) {
+        HERE.with(|here| {
+            here.seat.set(self.seat);
+            // Where the soundness tests leave the identity switch out, all share these thread-locals: who runs must
+            // be written each time, and taken back.
+            if thread_pointer::way() == Way::LeftOut {
+                here.current
+                    .set(runnable.map_or(ptr::null(), |runnable| ptr::from_ref(runnable.coroutine.header())));
+            }
+        });
+    }
+}
+
+#[inline(never)]
+fn seat_here() -> *const Seat {
+    HERE.with(|here| here.seat.get())
+}
+
+fn take_context(pool: &'static Pool, cache: &RefCell<Cache>) -> io::Result<Context> {
+    let mut cache = cache.borrow_mut();
+    if ptr::eq(pool, cache.pool()) { cache.take() } else { pool.take() }
+}
+
+/// Nothing may unwind through a stretch of running.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        std::process::abort();
+    }
+}
+
 impl Drop for Runnable {
     fn drop(&mut self) {
-        let header = self.coroutine.header();
-        // SAFETY: The context belongs to whoever has the `Runnable`.
-        let started = unsafe { &*header.context.get() }.is_some();
-        if started {
+        if self.has_started() {
             // Its count stays with it: it is leaked.
             return;
         }
         self.discard_job();
         self.complete();
-        header.attributes.pool.forgo(1);
+        self.coroutine.header().attributes.pool.forgo(1);
         // SAFETY: Not used afterwards.
         unsafe { ManuallyDrop::drop(&mut self.coroutine) };
     }
-}
-
-fn take_context(pool: &'static Pool, cache: &RefCell<Cache>) -> io::Result<Context> {
-    let mut cache = cache.borrow_mut();
-    if std::ptr::eq(pool, cache.pool()) { cache.take() } else { pool.take() }
 }
 
 impl fmt::Debug for Runnable {
@@ -218,27 +359,3 @@ const _: () = {
     const fn assert_send_sync<T: Send + Sync>() {}
     assert_send_sync::<Runnable>();
 };
-
-/// Where the soundness tests leave the identity switch out, a coroutine borrows its worker's thread-locals: who runs
-/// must then be written at each run, and taken back.
-struct SharedThreadLocals(bool);
-
-impl SharedThreadLocals {
-    #[inline]
-    fn enter(header: &Header) -> SharedThreadLocals {
-        let shared = thread_pointer::way() == Way::LeftOut;
-        if shared {
-            HERE.with(|here| here.current.set(header));
-        }
-        SharedThreadLocals(shared)
-    }
-}
-
-impl Drop for SharedThreadLocals {
-    #[inline]
-    fn drop(&mut self) {
-        if self.0 {
-            HERE.with(|here| here.current.set(std::ptr::null()));
-        }
-    }
-}
