@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use crate::context::Context;
+use crate::identity::pin::Pin;
 use crate::slab::{Slabs, StackSize};
 use crate::stock::{Filler, Stock};
 
@@ -113,6 +114,7 @@ impl Pool {
             self.start_filler();
         }
         if into.len() == before {
+            let _pin = Pin::to_this_cpu();
             into.push(self.make()?);
             self.stock.count_made();
         }
@@ -130,7 +132,7 @@ impl Pool {
         self.stock.counts()
     }
 
-    /// Makes a context, reserving a slab if need be.
+    /// Makes a context, reserving a slab if need be. The caller had better be [pinned](Pin).
     fn make(&'static self) -> io::Result<Context> {
         let region = {
             let mut slabs = self.lock_slabs();
@@ -159,6 +161,7 @@ impl Pool {
 
     /// While identities cannot be made, each spawner tries once: so the pool finds out when the pressure is gone.
     fn try_to_make_one_for_the_shelf(&'static self, short: i32) -> io::Result<()> {
+        let _pin = Pin::to_this_cpu();
         match self.make() {
             Ok(context) => {
                 self.stock.add(context);
@@ -183,6 +186,7 @@ impl Pool {
             let mut gave_up = false;
             loop {
                 self.stock.await_shortage(gave_up);
+                let _pin = Pin::to_this_cpu();
                 gave_up = loop {
                     let made = self.make();
                     let failed = made.is_err();

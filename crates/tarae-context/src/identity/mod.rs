@@ -19,6 +19,7 @@
 //! Where these fields are is found out at run time ([`layout`]), never assumed.
 
 pub mod layout;
+pub mod pin;
 
 mod birth;
 
