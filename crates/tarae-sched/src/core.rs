@@ -97,3 +97,6 @@ impl Core {
         self.queue.pop()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,3 +77,6 @@ impl Counts {
         self.spawned.saturating_sub(self.finished)
     }
 }
+
+#[cfg(test)]
+mod tests;

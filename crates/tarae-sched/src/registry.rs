@@ -77,3 +77,6 @@ impl Registry {
         self.shards[shard].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,7 +34,7 @@ use crate::coroutine::{Coroutine, Header};
 pub(crate) struct Here {
     pub(crate) current: Cell<*const Header>,
     pub(crate) seat: Cell<*const Seat>,
-    /// How many `with_seat` are open: suspending is refused meanwhile.
+    /// How many `with_seat` and `without_suspending` are open: suspending is refused meanwhile.
     pinned: Cell<u32>,
 }
 
@@ -90,6 +90,15 @@ pub fn with_seat<S: Any + Send, R>(f: impl FnOnce(&S) -> R) -> Option<R> {
         let _pin = Pin::new(here);
         // SAFETY: The type was compared. The worker stands still while we are here; see the head of this file.
         Some(f(unsafe { &*seat.address.cast::<S>() }))
+    })
+}
+
+/// Refuses suspensions on the calling thread while `f` runs.
+#[inline]
+pub(crate) fn without_suspending<R>(f: impl FnOnce() -> R) -> R {
+    HERE.with(|here| {
+        let _pin = Pin::new(here);
+        f()
     })
 }
 
@@ -160,8 +169,10 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Header>) -> R) -> R {
 
 /// # Panics
 ///
-/// If the calling thread is inside [`with_seat`].
+/// If the calling thread is inside [`with_seat`], or between two coroutines.
 #[inline]
 pub(crate) fn assert_may_suspend() {
-    HERE.with(|here| assert!(here.pinned.get() == 0, "a suspension inside `with_seat`"));
+    HERE.with(|here| {
+        assert!(here.pinned.get() == 0, "a suspension inside `with_seat`, `Links` or `Schedule`")
+    });
 }

@@ -18,8 +18,9 @@
 //!
 //! **And one for the compiler:** it takes the address of a thread-local to be the same throughout a function. So
 //! [`Runnable::run`], in which the identity changes, touches no thread-local; `pause` and `publish` may, as they begin
-//! and end under one identity, and are never inlined. No code of the user's runs in them, so nothing there can ask to
-//! be suspended: wakers are our own, and jobs and results are dropped inside of coroutines.
+//! and end under one identity, and are never inlined. No code of the user's runs in them: wakers are our own, and jobs
+//! and results are dropped inside of coroutines. Whatever else would suspend there, where there is no stack of the
+//! coroutine's to come back to, is refused.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -32,7 +33,7 @@ use tarae_context::{Cache, Call, Context, Home, Pool, Suspended};
 
 use crate::Cancelled;
 use crate::coroutine::{Coroutine, Header};
-use crate::here::{HERE, Seat};
+use crate::here::{HERE, Seat, without_suspending};
 use crate::park::{SIGNAL_PARK, SIGNAL_YIELD};
 use crate::state::{Completed, Park};
 
@@ -209,6 +210,10 @@ impl<L: Links> Run<'_, L> {
     /// After a run, under the identity of the one that ran: lets go of nothing, as we wear it.
     #[inline(never)]
     fn pause(&self, ran: &Runnable, suspended: Suspended) -> Pause {
+        without_suspending(|| self.pause_pinned(ran, suspended))
+    }
+
+    fn pause_pinned(&self, ran: &Runnable, suspended: Suspended) -> Pause {
         let yielded = suspended == Suspended::With(SIGNAL_YIELD);
         if suspended == Suspended::Ended {
             // The context stays with it. Whoever is woken by this may be next.
@@ -230,6 +235,10 @@ impl<L: Links> Run<'_, L> {
     /// After a run, under another identity or at home: gives away the one that ran.
     #[inline(never)]
     fn publish(&self, ran: Runnable, suspended: Suspended) {
+        without_suspending(|| self.publish_pinned(ran, suspended));
+    }
+
+    fn publish_pinned(&self, ran: Runnable, suspended: Suspended) {
         match suspended {
             Suspended::With(SIGNAL_YIELD) => self.links.requeue(ran),
             Suspended::With(SIGNAL_PARK) => self.park(ran),
