@@ -45,6 +45,11 @@ impl All {
         self.others.spawned.fetch_add(1, Ordering::Release);
     }
 
+    /// Counts a coroutine that was dropped before it ran, on any thread.
+    pub(crate) fn count_foreign_finish(&self) {
+        self.others.finished.fetch_add(1, Ordering::Release);
+    }
+
     pub(crate) fn read(&self) -> Counts {
         let sum = |field: fn(&Counters) -> &AtomicU64| {
             self.workers.iter().chain([&self.others]).map(|set| field(set).load(Ordering::Acquire)).sum()

@@ -6,7 +6,7 @@
 //! | a worker is | counted in  | it                                                                       |
 //! |-------------|-------------|--------------------------------------------------------------------------|
 //! | busy        | nothing     | runs coroutines                                                          |
-//! | searching   | `searching` | looks for work everywhere; one at most, so that thieves do not crowd     |
+//! | searching   | `searching` | looks for work everywhere; one as a rule, so that thieves do not crowd    |
 //! | asleep      | `sleeping`  | is in `sleepers`, and has looked once more since                         |
 //!
 //! Transitions:
@@ -22,10 +22,13 @@
 //! the sleeper's look finds the work. Is it the sleeper's, the producer sees `sleeping` and claims somebody, unless
 //! it sees `searching`. Then the searcher has yet to leave that state, in one of two ways: it announces, and its second
 //! look comes after the work was queued; or it finds something, and [`found`](Idle::found) wakes another one, which
-//! searches in turn. So wakes pass from hand to hand until one of them finds nothing left.
+//! searches in turn. So wakes pass from hand to hand until one of them finds nothing left. Two things follow for the
+//! caller: a sleeper whose second look finds something goes on *searching*, as several producers may have relied on its
+//! search and it can take only part of what they queued; and a worker that takes a batch without searching tells others
+//! if it leaves something, as a searcher may have looked while the batch was on its way.
 //!
-//! **The lookout.** What stays in a worker's next slot, or happens on its sockets while it runs one coroutine for
-//! long, is announced to nobody. So while any worker is busy and another sleeps, one sleeper is the *lookout*: it
+//! **The lookout.** One alone in a worker's queue or next slot, and what happens on its sockets while it runs one
+//! coroutine for long, is announced to nobody. So while any worker is busy and another sleeps, one sleeper is the *lookout*: it
 //! sleeps in short steps and looks after the busy ones at each. The post is given at `announce`, given up at `retract`,
 //! where another sleeper is claimed to take it, and resigned when all have slept for a while: then nobody steps, and an
 //! idle runtime makes no system call. All of that is decided under one lock, so the post is never empty while one

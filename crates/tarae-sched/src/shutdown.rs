@@ -11,6 +11,9 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
+use crossbeam_deque::Steal;
+use tarae_task::Runnable;
+
 use crate::scheduler::{Scheduler, Shared};
 use crate::wait::Wait;
 
@@ -79,27 +82,39 @@ impl<W: Wait> Scheduler<W> {
     /// Drops what never started and tells what was left behind. After the workers have ended, or will not.
     pub fn clear(&self) -> Result<(), LeftBehind> {
         let shared = &self.shared;
-        while let crossbeam_deque::Steal::Success(_) | crossbeam_deque::Steal::Retry = shared.injector.steal()
-        {
+        loop {
+            match shared.injector.steal() {
+                Steal::Success(runnable) => shared.abandon(runnable),
+                Steal::Retry => {}
+                Steal::Empty => break,
+            }
         }
         let starved = std::mem::take(&mut *shared.starved());
-        drop(starved);
-        let left = LeftBehind {
-            coroutines: shared.registry.list().iter().filter(|coroutine| !coroutine.is_done()).count() as u64,
-            threads: shared.ending().working,
-        };
+        starved.into_iter().for_each(|runnable| shared.abandon(runnable));
+        let left =
+            LeftBehind { coroutines: shared.counters.read().alive(), threads: shared.ending().working };
         if left.coroutines == 0 && left.threads == 0 { Ok(()) } else { Err(left) }
     }
 }
 
 impl<W: Wait> Shared<W> {
-    /// Whether the calling worker's thread may end.
+    /// Drops a coroutine that nobody will run any more. Its job, if it has not started; live frames are left.
+    pub(crate) fn abandon(&self, runnable: Runnable) {
+        if !runnable.has_started() {
+            self.counters.count_foreign_finish();
+        }
+        drop(runnable);
+    }
+
+    /// Whether the grace period of a shutdown is over.
+    pub(crate) fn must_stop(&self) -> bool {
+        self.is_closing() && self.ending().stop
+    }
+
+    /// Whether nobody is left in a shutdown, so that the calling worker's thread may end.
     pub(crate) fn may_end(&self) -> bool {
         if !self.is_closing() {
             return false;
-        }
-        if self.ending().stop {
-            return true;
         }
         let ended = self.counters.read().alive() == 0;
         if ended {

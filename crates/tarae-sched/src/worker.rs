@@ -48,9 +48,10 @@ impl<W: Wait> Worker<W> {
             while let Some(runnable) = turn.find_work() {
                 turn.execute(runnable);
             }
-            // What is left after a shutdown that ran out of time: jobs are dropped, live frames are not.
+            turn.end_search();
+            // What is left after a shutdown that ran out of time.
             while let Some(left) = turn.own() {
-                drop(left);
+                shared.abandon(left);
             }
         });
         drop(core);
@@ -70,6 +71,9 @@ struct Turn<'a, W: Wait> {
 impl<W: Wait> Turn<'_, W> {
     fn find_work(&mut self) -> Option<Runnable> {
         loop {
+            if self.shared.must_stop() {
+                return None;
+            }
             if self.pace.look_is_due() {
                 self.look_around();
             }
@@ -102,7 +106,14 @@ impl<W: Wait> Turn<'_, W> {
         if injector.is_empty() {
             return None;
         }
-        until_certain(|| injector.steal_batch_and_pop(&self.core.queue))
+        let first = until_certain(|| injector.steal_batch_and_pop(&self.core.queue))?;
+        // A search tells others at its end. Who was not searching does it here: whoever was woken for the rest of the
+        // batch may have looked while it was on its way to our queue.
+        let left_some = !self.core.queue.is_empty() || !injector.is_empty();
+        if !self.searching && left_some {
+            self.shared.tell_others();
+        }
+        Some(first)
     }
 
     /// Takes half of what another worker has queued, if nobody else is searching.
@@ -163,7 +174,8 @@ impl<W: Wait> Turn<'_, W> {
     fn sleep(&mut self) {
         let (me, idle) = (self.core.worker, &self.shared.idle);
         let mut lookout = idle.announce(me, std::mem::take(&mut self.searching));
-        if !self.second_look() {
+        let found = self.second_look();
+        if !found {
             let mut quiet_steps = 0;
             loop {
                 let step = lookout.then_some(LOOKOUT_STEP);
@@ -179,14 +191,23 @@ impl<W: Wait> Turn<'_, W> {
                     break;
                 }
                 quiet_steps += 1;
-                if quiet_steps >= QUIET_STEPS_MAX && idle.resign() {
-                    lookout = false;
+                if quiet_steps >= QUIET_STEPS_MAX {
+                    lookout = !idle.resign();
+                    quiet_steps = 0;
                 }
             }
         }
         match idle.retract(me) {
             Left::Claimed => self.searching = true,
             Left::Alone(lookout) => lookout.into_iter().for_each(|worker| self.shared.notify(worker)),
+        }
+        // Where the second look found something there may be more, and whoever queued it may have relied on our search:
+        // so it goes on. If another searches now, it began after our announcement, and will look.
+        if found && !self.searching && self.shared.remotes.len() > 1 {
+            self.searching = idle.begin_search();
+            if !self.searching {
+                std::thread::yield_now();
+            }
         }
         self.pace.slept();
     }
@@ -201,10 +222,14 @@ impl<W: Wait> Turn<'_, W> {
     fn look_after_others(&self) {
         for other in self.others() {
             self.shared.wait.poll(other);
-            if self.core.queue.is_empty()
-                && let Some(runnable) = self.shared.remotes[other].steal_next()
-            {
-                self.core.queue.push(runnable);
+            if !self.core.queue.is_empty() {
+                continue;
+            }
+            let remote = &self.shared.remotes[other];
+            match remote.steal_next() {
+                Some(runnable) => self.core.queue.push(runnable),
+                // One alone in a queue is announced to nobody: its worker is expected to come to it soon.
+                None => while remote.stealer.steal_batch(&self.core.queue).is_retry() {},
             }
         }
     }

@@ -158,7 +158,8 @@ impl Runnable {
         context.as_mut().expect("it has started")
     }
 
-    fn has_started(&self) -> bool {
+    /// Whether it has run before, so that there are frames on its stack.
+    pub fn has_started(&self) -> bool {
         // SAFETY: The context belongs to whoever has the `Runnable`.
         unsafe { &*self.coroutine.header().context.get() }.is_some()
     }

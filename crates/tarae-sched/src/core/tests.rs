@@ -1,0 +1,174 @@
+//! The run queue against a model of it, and against thieves.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use proptest::prelude::*;
+use tarae_context::StackSize;
+use tarae_task::{Attributes, Cause, Coroutine, JoinHandle, Schedule};
+
+use super::*;
+
+#[derive(Debug)]
+struct Nowhere;
+
+impl Schedule for Nowhere {
+    fn schedule(&self, _runnable: Runnable, _cause: Cause) {
+        unreachable!("nobody parks here");
+    }
+
+    fn remember(&self, _coroutine: &Coroutine) -> u64 {
+        0
+    }
+
+    fn forget(&self, _key: u64) {}
+}
+
+fn pool() -> &'static Pool {
+    Pool::of_size(StackSize::MIN)
+}
+
+/// A coroutine that is told apart by its number and never run.
+fn numbered() -> (Runnable, u64, JoinHandle<()>) {
+    pool().promise(1).expect("a slot");
+    let attributes = Attributes { name: None, spawned_at: std::panic::Location::caller(), pool: pool() };
+    let (runnable, handle) = tarae_task::spawn(Arc::new(Nowhere), attributes, || ());
+    let id = runnable.coroutine().id();
+    (runnable, id, handle)
+}
+
+fn id(runnable: &Runnable) -> u64 {
+    runnable.coroutine().id()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    PutNext,
+    Push,
+    Pop,
+    StealNext,
+    StealBatch,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => Just(Step::PutNext),
+        3 => Just(Step::Push),
+        6 => Just(Step::Pop),
+        1 => Just(Step::StealNext),
+        1 => Just(Step::StealBatch),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn the_run_queue_does_as_its_model(steps in steps()) {
+        let (core, remote) = Core::new(0, 0, pool());
+        let (mut queue, mut next, mut in_a_row) = (VecDeque::new(), None, 0);
+        for step in steps {
+            match step {
+                Step::PutNext => {
+                    let (runnable, id, _) = numbered();
+                    let displaced = next.replace(id);
+                    prop_assert_eq!(core.put_next(&remote, runnable), displaced.is_some());
+                    queue.extend(displaced);
+                }
+                Step::Push => {
+                    let (runnable, id, _) = numbered();
+                    core.queue.push(runnable);
+                    queue.push_back(id);
+                }
+                Step::Pop => {
+                    let from_next = next.take();
+                    let expected = if from_next.is_some() && in_a_row < NEXT_IN_A_ROW_MAX {
+                        in_a_row += 1;
+                        from_next
+                    } else {
+                        in_a_row = 0;
+                        queue.extend(from_next);
+                        queue.pop_front()
+                    };
+                    prop_assert_eq!(core.pop(&remote).as_ref().map(id), expected);
+                }
+                Step::StealNext => prop_assert_eq!(remote.steal_next().as_ref().map(id), next.take()),
+                Step::StealBatch => {
+                    let thief = Deque::new_fifo();
+                    let first = remote.stealer.steal_batch_and_pop(&thief).success();
+                    let stolen = first.into_iter().chain(std::iter::from_fn(|| thief.pop()));
+                    for runnable in stolen {
+                        prop_assert_eq!(Some(id(&runnable)), queue.pop_front());
+                    }
+                }
+            }
+            prop_assert_eq!(core.queue.len(), queue.len());
+        }
+    }
+}
+
+#[test]
+fn the_next_slot_gives_the_queue_its_turn() {
+    let (core, remote) = Core::new(0, 0, pool());
+    let (waiting, waiting_id, _) = numbered();
+    core.queue.push(waiting);
+    for taken in 0.. {
+        let (runnable, next_id, _) = numbered();
+        core.put_next(&remote, runnable);
+        let popped = id(&core.pop(&remote).expect("two are there"));
+        if popped == waiting_id {
+            assert_eq!(taken, NEXT_IN_A_ROW_MAX);
+            return;
+        }
+        assert_eq!(popped, next_id, "the next slot goes first");
+        assert!(taken < NEXT_IN_A_ROW_MAX, "the queue never has its turn");
+    }
+}
+
+#[test]
+fn thieves_and_the_owner_take_everything_once() {
+    const COUNT: u64 = 2_000;
+    let (core, remote) = Core::new(0, 0, pool());
+    let done = AtomicBool::new(false);
+    let mut taken: Vec<u64> = std::thread::scope(|scope| {
+        let thieves: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mine, mut taken) = (Deque::new_fifo(), Vec::new());
+                    loop {
+                        let last = done.load(Ordering::Acquire);
+                        let batch = remote.stealer.steal_batch_and_pop(&mine).success();
+                        let before = taken.len();
+                        let stolen = batch.into_iter().chain(remote.steal_next());
+                        taken.extend(
+                            stolen.chain(std::iter::from_fn(|| mine.pop())).map(|runnable| id(&runnable)),
+                        );
+                        if last && taken.len() == before {
+                            return taken;
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut taken = Vec::new();
+        for number in 0..COUNT {
+            let (runnable, _, _) = numbered();
+            if number % 2 == 0 {
+                core.put_next(&remote, runnable);
+            } else {
+                core.queue.push(runnable);
+            }
+            if number % 3 == 0 {
+                taken.extend(core.pop(&remote).as_ref().map(id));
+            }
+        }
+        taken.extend(std::iter::from_fn(|| core.pop(&remote)).map(|runnable| id(&runnable)));
+        done.store(true, Ordering::Release);
+        taken.extend(thieves.into_iter().flat_map(|thief| thief.join().unwrap()));
+        taken
+    });
+    taken.sort_unstable();
+    let before = taken.len();
+    taken.dedup();
+    assert_eq!((before, taken.len()), (COUNT as usize, COUNT as usize));
+}

@@ -1,0 +1,102 @@
+//! The registry's keys, and who cancels those that come while it closes.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tarae_context::{Cache, Pool, StackSize};
+use tarae_task::{Attributes, Cancelled, Cause, JoinHandle, Links, Next, Runnable, Schedule};
+
+use super::*;
+
+#[derive(Debug)]
+struct Nowhere;
+
+impl Schedule for Nowhere {
+    fn schedule(&self, _runnable: Runnable, _cause: Cause) {
+        unreachable!("nobody parks here");
+    }
+
+    fn remember(&self, _coroutine: &Coroutine) -> u64 {
+        0
+    }
+
+    fn forget(&self, _key: u64) {}
+}
+
+/// A worker that runs one coroutine and comes back.
+struct Alone;
+
+impl Links for Alone {
+    fn next(&self, _yielded: bool) -> Next {
+        Next::Home
+    }
+
+    fn requeue(&self, _runnable: Runnable) {
+        unreachable!("nobody yields here");
+    }
+
+    fn finished(&self) {}
+
+    fn starved(&self, _runnable: Runnable, error: std::io::Error) {
+        unreachable!("{error}");
+    }
+}
+
+fn coroutine() -> (Runnable, JoinHandle<()>) {
+    let pool = Pool::of_size(StackSize::MIN);
+    pool.promise(1).expect("a slot");
+    let attributes = Attributes { name: None, spawned_at: std::panic::Location::caller(), pool };
+    tarae_task::spawn(Arc::new(Nowhere), attributes, || ())
+}
+
+/// Runs it and says whether it was cancelled before.
+fn was_cancelled((runnable, handle): (Runnable, JoinHandle<()>)) -> bool {
+    let cache = RefCell::new(Cache::new(Pool::of_size(StackSize::MIN)));
+    runnable.run(&cache, &Alone);
+    assert!(handle.coroutine().is_done());
+    handle.join().is_err_and(|payload| payload.is::<Cancelled>())
+}
+
+#[test]
+fn keys_of_all_shards_are_distinct_and_find_their_entry() {
+    let registry = Registry::new(3);
+    let entered: Vec<_> = (0..30)
+        .map(|number| {
+            let made = coroutine();
+            (registry.enter(number % 3, made.0.coroutine()), made)
+        })
+        .collect();
+    assert_eq!(entered.iter().map(|(key, _)| key).collect::<HashSet<_>>().len(), 30);
+    for (removed, (key, (runnable, _handle))) in entered.into_iter().enumerate() {
+        assert!(registry.list().contains(runnable.coroutine()));
+        registry.remove(key);
+        assert!(!registry.list().contains(runnable.coroutine()));
+        assert_eq!(registry.list().len(), 29 - removed);
+    }
+}
+
+#[test]
+fn close_cancels_who_is_in_it_and_who_comes_later() {
+    let registry = Registry::new(2);
+    let (inside, late, elsewhere) = (coroutine(), coroutine(), coroutine());
+    registry.enter(0, inside.0.coroutine());
+    registry.close();
+    registry.enter(1, late.0.coroutine());
+    assert!(was_cancelled(inside));
+    assert!(was_cancelled(late));
+    assert!(!was_cancelled(elsewhere));
+}
+
+#[test]
+fn whoever_enters_while_it_closes_is_cancelled() {
+    for _ in 0..100 {
+        let registry = Registry::new(1);
+        let made = coroutine();
+        std::thread::scope(|scope| {
+            scope.spawn(|| registry.close());
+            registry.enter(0, made.0.coroutine());
+        });
+        assert!(was_cancelled(made));
+    }
+}
