@@ -20,6 +20,8 @@ use crate::vitals::{self, Peaks};
 
 /// How often the server is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// How long the kernel may take to end a process with thousands of threads or connections.
+const END_TIME: Duration = Duration::from_secs(1);
 /// A load generator that says nothing for so long is stuck: it gives up by itself well before.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Descriptors a process needs besides those of its clients.
@@ -91,7 +93,7 @@ fn measure_model(model: Model, options: &Options, backends: &mut Backends) -> io
         backends.check()?;
         if let Err(error) = peaks.look(server.pid()) {
             // One that is just ending cannot be looked at; say that it ended, rather.
-            thread::sleep(LOOK_INTERVAL);
+            thread::sleep(END_TIME);
             server.check()?;
             return Err(error);
         }

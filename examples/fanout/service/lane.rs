@@ -128,8 +128,9 @@ impl Lane {
 
     /// Sends what is queued, by anybody, until nothing is; then reads, if nobody does.
     fn write_for_all(&self, id: u64, call: &Call) {
-        // Whoever is ready to ask may do so first: one system call then carries all questions. With 1,000
-        // kernel threads this took a quarter off the CPU time per request; with 100 it costs 3 ms of latency.
+        // Whoever is ready to ask may do so first: one system call then carries all questions. It took a sixth
+        // to a third off the CPU time per request, of 1,000 kernel threads and of 10,000 coroutines. Latency
+        // among 100 clients rose by 3 ms on kernel threads, by at most 1 ms on coroutines.
         thread::yield_now();
         let mut batch = Vec::new();
         loop {
