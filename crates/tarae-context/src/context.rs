@@ -59,9 +59,11 @@ pub struct Context {
     inner: NonNull<Inner>,
 }
 
+/// What a switch touches comes first.
+#[repr(C)]
 struct Inner {
-    coroutine: Coroutine<(), Suspended, (), Ground>,
     thread_pointer: usize,
+    coroutine: Coroutine<(), Suspended, (), Ground>,
     /// Set by the loop inside when it first runs.
     yielder: Cell<*const Yielder<(), Suspended>>,
     call: Cell<Option<Call>>,
@@ -323,13 +325,20 @@ impl Suspender {
         (self.lo, self.slot_bytes)
     }
 
+    /// Whether the caller's frame lies in the slot.
+    #[inline(always)]
+    pub fn is_on_its_stack(self) -> bool {
+        let here = 0u8;
+        (&raw const here).addr().wrapping_sub(self.lo) < self.slot_bytes
+    }
+
     /// Suspends the running call: the resume that runs it returns `Suspended::With(signal)`. Returns at the next
     /// resume.
     ///
     /// # Safety
     ///
     /// Called by code that runs in the context this suspender came from.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn suspend(self, signal: u8) {
         // SAFETY: The yielder lives in the context's loop, which never ends.
         let yielder = unsafe { &*self.yielder };

@@ -79,7 +79,11 @@ where
         // SAFETY: The header is the first field of a live `Self`.
         let body = unsafe { &*header.cast::<Self>() };
         body.run_job();
-        HERE.with(|here| here.current.set(std::ptr::null()));
+        // INVARIANT: (of `Here`) It ends on the seat it was run on last.
+        HERE.with(|here| {
+            here.seat.set(body.header.seat.get());
+            here.current.set(std::ptr::null());
+        });
     }
 
     fn run_job(&self) {

@@ -61,7 +61,7 @@ pub fn with_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
 /// # Cancellation
 ///
 /// A coroutine that was cancelled unwinds, unless it is unwinding already.
-#[inline]
+#[inline(always)]
 pub fn park(reason: Reason) {
     with_current(|header| match header {
         Some(header) => park_coroutine(header, reason),
@@ -73,6 +73,7 @@ pub fn park(reason: Reason) {
 ///
 /// A coroutine does *not* return at the deadline: whoever calls has asked its own runtime's timers to wake it then,
 /// which this layer does not know.
+#[inline(always)]
 pub fn park_deadline(reason: Reason, deadline: Option<Instant>) {
     with_current(|header| match header {
         Some(header) => park_coroutine(header, reason),
@@ -80,6 +81,7 @@ pub fn park_deadline(reason: Reason, deadline: Option<Instant>) {
     });
 }
 
+#[inline(always)]
 fn park_coroutine(header: &Header, reason: Reason) {
     unwind_if_cancelled(header);
     if header.state.take_notification() {
@@ -99,7 +101,7 @@ fn park_coroutine(header: &Header, reason: Reason) {
 /// # Cancellation
 ///
 /// A coroutine that was cancelled unwinds.
-#[inline]
+#[inline(always)]
 pub fn yield_now() {
     with_current(|header| match header {
         Some(header) => {
@@ -110,14 +112,17 @@ pub fn yield_now() {
     });
 }
 
-#[inline]
+#[inline(always)]
 fn suspend(header: &Header, signal: u8) {
     assert_may_suspend();
-    // SAFETY: The header is the current coroutine's, so this code runs in its context.
-    unsafe { header.suspender.get().suspend(signal) };
+    let suspender = header.suspender.get();
+    // Between two coroutines a worker wears an identity on its own stack: there is nothing to suspend there.
+    assert!(suspender.is_on_its_stack(), "a suspension inside `Links` or `Schedule`");
+    // SAFETY: The header is the current coroutine's, and we are on its stack, so this code runs in its context.
+    unsafe { suspender.suspend(signal) };
 }
 
-#[inline]
+#[inline(always)]
 fn unwind_if_cancelled(header: &Header) {
     if header.state.is_cancelled() {
         unwind();

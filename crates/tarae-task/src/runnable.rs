@@ -19,8 +19,8 @@
 //! **And one for the compiler:** it takes the address of a thread-local to be the same throughout a function. So
 //! [`Runnable::run`], in which the identity changes, touches no thread-local; `pause` and `publish` may, as they begin
 //! and end under one identity, and are never inlined. No code of the user's runs in them: wakers are our own, and jobs
-//! and results are dropped inside of coroutines. Whatever else would suspend there, where there is no stack of the
-//! coroutine's to come back to, is refused.
+//! and results are dropped inside of coroutines. A suspension there, off the coroutine's own stack, would be refused
+//! (`suspend` in [`park`](mod@crate::park)).
 
 use std::cell::RefCell;
 use std::fmt;
@@ -33,7 +33,7 @@ use tarae_context::{Cache, Call, Context, Home, Pool, Suspended};
 
 use crate::Cancelled;
 use crate::coroutine::{Coroutine, Header};
-use crate::here::{HERE, Seat, without_suspending};
+use crate::here::{HERE, Seat};
 use crate::park::{SIGNAL_PARK, SIGNAL_YIELD};
 use crate::state::{Completed, Park};
 
@@ -117,12 +117,12 @@ impl Runnable {
         let run = Run { cache, links, seat: seat_here() };
         // Whatever panics between here and the end does so under an identity that is not its own, or between two.
         let abort = AbortOnUnwind;
-        let Some(mut current) = run.board(self) else {
+        let Some((mut current, _)) = run.board(self) else {
             std::mem::forget(abort);
             return;
         };
         let home = Home::note();
-        run.settle_in(Some(&current));
+        run.note_who_runs(Some(&current));
         // SAFETY: The `Runnable` owns the coroutine's context. This function touches no thread-local.
         unsafe { current.context().wear() };
         loop {
@@ -130,16 +130,19 @@ impl Runnable {
             let suspended = unsafe { current.context().enter() };
             match run.pause(&current, suspended) {
                 Pause::Same => {}
-                Pause::Next(next) => {
+                Pause::Next(next, starts) => {
                     // SAFETY: As above; `pause` has boarded it.
                     unsafe { next.context().wear() };
-                    run.settle_in(Some(&next));
+                    if starts {
+                        run.settle_in();
+                    }
+                    run.note_who_runs(Some(&next));
                     run.publish(std::mem::replace(&mut current, next), suspended);
                 }
                 Pause::Home => {
                     // SAFETY: Noted on this kernel thread before it put on anything.
                     unsafe { home.go() };
-                    run.settle_in(None);
+                    run.note_who_runs(None);
                     run.publish(current, suspended);
                     break;
                 }
@@ -196,7 +199,8 @@ impl Runnable {
 /// What comes after a run.
 enum Pause {
     Same,
-    Next(Runnable),
+    /// This one; with `true` it is about to start.
+    Next(Runnable, bool),
     Home,
 }
 
@@ -211,10 +215,6 @@ impl<L: Links> Run<'_, L> {
     /// After a run, under the identity of the one that ran: lets go of nothing, as we wear it.
     #[inline(never)]
     fn pause(&self, ran: &Runnable, suspended: Suspended) -> Pause {
-        without_suspending(|| self.pause_pinned(ran, suspended))
-    }
-
-    fn pause_pinned(&self, ran: &Runnable, suspended: Suspended) -> Pause {
         let yielded = suspended == Suspended::With(SIGNAL_YIELD);
         if suspended == Suspended::Ended {
             // The context stays with it. Whoever is woken by this may be next.
@@ -223,8 +223,8 @@ impl<L: Links> Run<'_, L> {
         loop {
             match self.links.next(yielded) {
                 Next::Run(next) => {
-                    if let Some(next) = self.board(next) {
-                        return Pause::Next(next);
+                    if let Some((next, starts)) = self.board(next) {
+                        return Pause::Next(next, starts);
                     }
                 }
                 Next::Same if yielded => return Pause::Same,
@@ -236,10 +236,6 @@ impl<L: Links> Run<'_, L> {
     /// After a run, under another identity or at home: gives away the one that ran.
     #[inline(never)]
     fn publish(&self, ran: Runnable, suspended: Suspended) {
-        without_suspending(|| self.publish_pinned(ran, suspended));
-    }
-
-    fn publish_pinned(&self, ran: Runnable, suspended: Suspended) {
         match suspended {
             Suspended::With(SIGNAL_YIELD) => self.links.requeue(ran),
             Suspended::With(SIGNAL_PARK) => self.park(ran),
@@ -267,12 +263,13 @@ impl<L: Links> Run<'_, L> {
         }
     }
 
-    /// Makes a coroutine ready to be entered; `None` if it cannot start.
+    /// Makes a coroutine ready to be entered, and says whether it is about to start; `None` if it cannot.
     #[inline(never)]
-    fn board(&self, runnable: Runnable) -> Option<Runnable> {
+    fn board(&self, runnable: Runnable) -> Option<(Runnable, bool)> {
         let header = runnable.coroutine.header();
         header.seat.set(self.seat);
-        if !runnable.has_started() {
+        let starts = !runnable.has_started();
+        if starts {
             let context = match take_context(header.attributes.pool, self.cache) {
                 Ok(context) => context,
                 Err(error) => {
@@ -289,7 +286,7 @@ impl<L: Links> Run<'_, L> {
             unsafe { *header.context.get() = Some(context) };
         }
         header.state.begin_run();
-        Some(runnable)
+        Some((runnable, starts))
     }
 
     /// Takes back the promise of a coroutine that has ended, and its count.
@@ -306,21 +303,25 @@ impl<L: Links> Run<'_, L> {
         self.links.finished();
     }
 
-    /// Under a new identity: leaves word of where we are, for what runs before the coroutine itself does.
-    ///
-    /// A coroutine that has run before knows its seat by its header. One that is about to start has thread-locals in
-    /// which nothing is written yet, or what the last one on its context left.
+    /// Under the identity of a coroutine that is about to start: leaves word of where we are. One that has run before
+    /// knows its seat by its header; in these thread-locals stands nothing yet, or what the last one left.
     #[inline(never)]
-    fn settle_in(&self, runnable: Option<&Runnable>) {
-        HERE.with(|here| {
-            here.seat.set(self.seat);
-            // Where the soundness tests leave the identity switch out, all share these thread-locals: who runs must
-            // be written each time, and taken back.
-            if thread_pointer::way() == Way::LeftOut {
-                here.current
-                    .set(runnable.map_or(ptr::null(), |runnable| ptr::from_ref(runnable.coroutine.header())));
-            }
-        });
+    fn settle_in(&self) {
+        HERE.with(|here| here.seat.set(self.seat));
+    }
+
+    /// Where the soundness tests leave the identity switch out, all share the worker's thread-locals: who runs must be
+    /// written each time, and taken back.
+    #[inline(always)]
+    fn note_who_runs(&self, runnable: Option<&Runnable>) {
+        #[cold]
+        #[inline(never)]
+        fn note(header: *const Header) {
+            HERE.with(|here| here.current.set(header));
+        }
+        if thread_pointer::way() == Way::LeftOut {
+            note(runnable.map_or(ptr::null(), |runnable| ptr::from_ref(runnable.coroutine.header())));
+        }
     }
 }
 
