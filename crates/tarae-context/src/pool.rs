@@ -12,11 +12,12 @@
 //!
 //! **Promises.** A coroutine takes its context when it starts, but running out must be told at `spawn`. So `spawn`
 //! takes a [promise](Pool::promise) first: that many slots are reserved address space. What can still fail later is
-//! making an identity (`EAGAIN`); then the coroutine stays queued, and further spawns are refused until one was made.
+//! making an identity (`EAGAIN`); then the coroutine stays queued, and until one was made, spawns are refused beyond the
+//! contexts that exist.
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use crate::context::Context;
@@ -47,8 +48,10 @@ pub struct Pool {
     slots: AtomicUsize,
     /// How many slots are promised to coroutines. Relaxed: a count that guards no memory.
     promised: AtomicUsize,
-    /// The error number with which the last identity could not be made, or 0. Relaxed: advice to spawners.
-    short_of_threads: AtomicI32,
+    /// How many contexts exist. Relaxed: advice to spawners.
+    made: AtomicUsize,
+    /// Whether the last identity could not be made. Relaxed: advice to spawners.
+    short_of_threads: AtomicBool,
     colour: AtomicUsize,
 }
 
@@ -63,7 +66,8 @@ impl Pool {
             slabs: Mutex::new(Slabs::new(size)),
             slots: AtomicUsize::new(0),
             promised: AtomicUsize::new(0),
-            short_of_threads: AtomicI32::new(0),
+            made: AtomicUsize::new(0),
+            short_of_threads: AtomicBool::new(false),
             colour: AtomicUsize::new(0),
         })
     }
@@ -77,18 +81,25 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// `ENOMEM` when no more address space can be reserved; `EAGAIN` while identities cannot be made. Then nothing
-    /// is promised.
+    /// `ENOMEM` when no more address space can be reserved; `EAGAIN` when there are as many promises as contexts, and
+    /// no further identity can be made. Then nothing is promised.
     pub fn promise(&'static self, count: usize) -> io::Result<()> {
-        let short = self.short_of_threads.load(Ordering::Relaxed);
-        if short != 0 {
-            return self.try_to_make_one_for_the_shelf(short);
-        }
         let promised = self.promised.fetch_add(count, Ordering::Relaxed) + count;
-        if promised <= self.slots.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.reserve(promised).inspect_err(|_| self.forgo(count))
+        let short = self.short_of_threads.load(Ordering::Relaxed);
+        let kept = if short && promised > self.made.load(Ordering::Relaxed) {
+            // There may be no context for it. Each spawner tries to make one: so the pool finds out when the pressure
+            // is gone.
+            let _pin = Pin::to_this_cpu();
+            self.make().map(|context| {
+                self.stock.add(context);
+            })
+        } else {
+            Ok(())
+        };
+        let reserved = kept.and_then(|()| {
+            if promised <= self.slots.load(Ordering::Relaxed) { Ok(()) } else { self.reserve(promised) }
+        });
+        reserved.inspect_err(|_| self.forgo(count))
     }
 
     /// Takes promises back.
@@ -148,26 +159,15 @@ impl Pool {
         let colour = self.colour.fetch_add(1, Ordering::Relaxed) % COLOURS * COLOUR_BYTES;
         match Context::new(region, colour, self) {
             Ok(context) => {
-                self.short_of_threads.store(0, Ordering::Relaxed);
+                self.short_of_threads.store(false, Ordering::Relaxed);
+                self.made.fetch_add(1, Ordering::Relaxed);
                 Ok(context)
             }
             Err((error, region)) => {
                 self.lock_slabs().give_back(region);
-                self.short_of_threads.store(error.raw_os_error().unwrap_or(libc::EAGAIN), Ordering::Relaxed);
+                self.short_of_threads.store(true, Ordering::Relaxed);
                 Err(error)
             }
-        }
-    }
-
-    /// While identities cannot be made, each spawner tries once: so the pool finds out when the pressure is gone.
-    fn try_to_make_one_for_the_shelf(&'static self, short: i32) -> io::Result<()> {
-        let _pin = Pin::to_this_cpu();
-        match self.make() {
-            Ok(context) => {
-                self.stock.add(context);
-                self.promise(1)
-            }
-            Err(_) => Err(io::Error::from_raw_os_error(short)),
         }
     }
 

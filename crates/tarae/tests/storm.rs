@@ -174,7 +174,7 @@ fn step(sky: &Arc<Sky>, random: &mut Random, depth: u32) {
             });
         }
         _ => {
-            let size = 64 * 1024 << random.below(6);
+            let size = (64 * 1024) << random.below(6);
             let value = Counted::new(sky);
             let job = move || {
                 thread::yield_now();

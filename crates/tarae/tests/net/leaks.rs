@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tarae::net::{TcpListener, TcpStream};
 
 use super::peers::pair;
-use crate::support::proc::open_descriptors;
+use crate::support::proc::{open_descriptors, tasks_named};
 use crate::support::{bounded, child, eventually, ms, runtime};
 
 #[test]
@@ -71,6 +71,8 @@ fn a_dropped_runtime_closes_what_its_coroutines_held() {
     child::alone("leaks::a_dropped_runtime_closes_what_its_coroutines_held", || {
         bounded(|| {
             drop(runtime(2));
+            // The threads close them as they end, shortly after the drop.
+            eventually("its threads end", || tasks_named("test-").is_empty());
             let before = open_descriptors();
             for _ in 0..10 {
                 let runtime = runtime(2);

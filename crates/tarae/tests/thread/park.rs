@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tarae::thread;
 
-use crate::support::{MOMENT, bounded, ms, on_workers, runtime, with_runtimes};
+use crate::support::{MOMENT, bounded, eventually, ms, on_workers, runtime, with_runtimes};
 
 #[test]
 fn an_unpark_before_the_park_counts() {
@@ -58,19 +58,21 @@ fn many_unparks_leave_one_token() {
 #[test]
 fn other_wakes_do_not_end_a_park() {
     on_workers(|| {
-        let parked = Arc::new(AtomicBool::new(true));
-        let own = Arc::clone(&parked);
+        let (parks, passed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (parks_now, passed_now) = (Arc::clone(&parks), Arc::clone(&passed));
         let handle = thread::spawn(move || {
             // Leaves wakes behind: of a join that was ready, a sleep, a yield.
             thread::spawn(|| ()).join().unwrap();
             tarae::sleep(ms(1));
             thread::yield_now();
             thread::park_timeout(ms(1));
+            parks_now.store(true, Ordering::SeqCst);
             thread::park();
-            own.store(false, Ordering::SeqCst);
+            passed_now.store(true, Ordering::SeqCst);
         });
+        eventually("it is about to park", || parks.load(Ordering::SeqCst));
         tarae::sleep(MOMENT);
-        assert!(parked.load(Ordering::SeqCst));
+        assert!(!passed.load(Ordering::SeqCst));
         handle.thread().unpark();
         handle.join().unwrap();
     });
