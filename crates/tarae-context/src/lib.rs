@@ -17,6 +17,7 @@
 //! | [`slab`] | reserves address space, cuts it into guarded slots |
 //! | [`context`] | a slot brought to life: start, resume, suspend |
 //! | [`pool`] | keeps contexts warm: per-worker cache, shared stock, filled ahead of need |
+//! | [`errno`] | keeps `errno` over what a worker does under a coroutine's identity |
 //! | [`overflow`] | tells the user which coroutine ran off its stack |
 //!
 //! The decision and its evidence: `docs/design/0001-identity.md`.
@@ -34,6 +35,7 @@ compile_error!(
 );
 
 pub mod context;
+pub mod errno;
 pub mod identity;
 pub mod overflow;
 pub mod pool;

@@ -114,11 +114,13 @@ fn pass_on(before: &libc::sigaction, signal: c_int, info: *mut libc::siginfo_t, 
 }
 
 fn report(occupant: &Occupant<'_>) {
+    /// A longer name would push out what happened.
+    const NAME_BYTES_MAX: usize = 200;
     let mut text = Text { bytes: [0; 1024], length: 0 };
     let kib = occupant.slot_bytes / 1024;
     // Writing into the buffer cannot fail; what does not fit is cut off.
     let _ = match occupant.name {
-        Some(name) => write!(text, "\ncoroutine '{name}'"),
+        Some(name) => write!(text, "\ncoroutine '{}'", &name[..name.floor_char_boundary(NAME_BYTES_MAX)]),
         None => write!(text, "\ncoroutine '<unnamed>'"),
     };
     let _ = write!(

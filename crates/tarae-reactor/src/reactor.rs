@@ -93,7 +93,7 @@ impl Reactor {
         let fd = fd.as_fd().as_raw_fd();
         // The table first: an event may come before epoll_ctl returns.
         let descriptor = lock(&self.table).insert(fd)?;
-        let sides = Interest::READABLE | Interest::WRITABLE;
+        let sides = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         if let Err(error) = self.registry.register(&mut SourceFd(&fd), descriptor.token, sides) {
             lock(&self.table).remove(descriptor.token);
             return Err(error);
@@ -218,6 +218,9 @@ impl Reactor {
         for event in events {
             // The bell's token is in no table: it has done its work by ending the wait.
             let Some(descriptor) = table.find(event.token()) else { continue };
+            if event.is_priority() {
+                descriptor.urgent.store(true, Ordering::Relaxed);
+            }
             for side in [Side::Read, Side::Write] {
                 if let Some(hangup) = hangup_for(event, side) {
                     descriptor.side(side).event(hangup, woken);

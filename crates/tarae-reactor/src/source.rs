@@ -11,6 +11,7 @@
 use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use crate::reactor::Reactor;
@@ -80,11 +81,14 @@ impl Source {
     /// As [`clear`](Source::clear), except that a hang-up is kept, because it is still to be read. It saves
     /// the system call that would find `EAGAIN`, and is never needed.
     ///
-    /// Only for byte streams, and not where a short read has other causes: a datagram's end, TCP urgent data
-    /// (a read stops at the mark), a Unix stream whose peer passes descriptors or credentials (a read stops at
-    /// each message that carries them).
+    /// Nothing happens once urgent data has come, as reads stop at its mark.
+    ///
+    /// Only for byte streams, and not where a short read has other causes: a datagram's end, a Unix stream whose
+    /// peer passes descriptors or credentials (a read stops at each message that carries them).
     pub fn drained(&self, side: Side, seen: Readiness) {
-        self.descriptor.side(side).drained(seen);
+        if !self.descriptor.urgent.load(Ordering::Relaxed) {
+            self.descriptor.side(side).drained(seen);
+        }
     }
 
     /// Lists `waker` to be woken by the next event on `side`, unless the side is ready now.

@@ -10,6 +10,7 @@
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use mio::Token;
 use mio::event::Event;
@@ -37,6 +38,9 @@ const _: () = assert!(BELL.0 & INDEX_MASK >= SOURCES_MAX, "the bell must not hav
 pub(crate) struct Descriptor {
     pub(crate) fd: RawFd,
     pub(crate) token: Token,
+    /// Set by the first urgent data: reads stop at the mark from then on, so a short one does not mean *drained*.
+    /// Relaxed: whoever reads short at a mark that was not polled yet has an event of its own coming.
+    pub(crate) urgent: AtomicBool,
     read: SideState,
     write: SideState,
 }
@@ -71,7 +75,13 @@ impl Table {
         let slot = self.slots.vacant_entry();
         self.generation = (self.generation + 1) & GENERATION_MASK;
         let token = Token(self.generation << INDEX_BITS | slot.key());
-        let descriptor = Arc::new(Descriptor { fd, token, read: SideState::new(), write: SideState::new() });
+        let descriptor = Arc::new(Descriptor {
+            fd,
+            token,
+            urgent: AtomicBool::new(false),
+            read: SideState::new(),
+            write: SideState::new(),
+        });
         slot.insert(descriptor.clone());
         Ok(descriptor)
     }

@@ -34,6 +34,19 @@ pub struct Config {
     pub name: String,
 }
 
+impl Config {
+    /// # Errors
+    ///
+    /// `InvalidInput` if the number of workers is out of range.
+    pub fn check(&self) -> io::Result<()> {
+        if (1..=WORKERS_MAX).contains(&self.workers) {
+            return Ok(());
+        }
+        let message = format!("a runtime has 1 to {WORKERS_MAX} workers, not {}", self.workers);
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
+}
+
 /// A scheduler with its workers running. A handle: clones are the same scheduler.
 #[derive(Debug)]
 pub struct Scheduler<W: Wait> {
@@ -69,10 +82,7 @@ impl<W: Wait> Scheduler<W> {
     /// If this C library is not understood, the number of workers is 0 or above 1,024, or a thread cannot be started;
     /// then those that were started end again.
     pub fn start(config: Config, wait: W) -> io::Result<Scheduler<W>> {
-        if !(1..=WORKERS_MAX).contains(&config.workers) {
-            let message = format!("a runtime has 1 to {WORKERS_MAX} workers, not {}", config.workers);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
+        config.check()?;
         Layout::of_this_process()?;
         let pool = Pool::of_size(config.stack_size);
         static NEXT: AtomicUsize = AtomicUsize::new(0);

@@ -82,12 +82,12 @@ impl<W: Wait> Scheduler<W> {
     /// Drops what never started and tells what was left behind. After the workers have ended, or will not.
     pub fn clear(&self) -> Result<(), LeftBehind> {
         let shared = &self.shared;
-        loop {
-            match shared.injector.steal() {
-                Steal::Success(runnable) => shared.abandon(runnable),
-                Steal::Retry => {}
-                Steal::Empty => break,
-            }
+        shared.wait.close();
+        shared.abandon_all(|| shared.injector.steal());
+        // What is queued behind a coroutine that does not stop.
+        for remote in &shared.remotes {
+            shared.abandon_all(|| remote.stealer.steal());
+            remote.steal_next().into_iter().for_each(|runnable| shared.abandon(runnable));
         }
         let starved = std::mem::take(&mut *shared.starved());
         starved.into_iter().for_each(|runnable| shared.abandon(runnable));
@@ -104,6 +104,16 @@ impl<W: Wait> Shared<W> {
             self.counters.count_foreign_finish();
         }
         drop(runnable);
+    }
+
+    fn abandon_all(&self, steal: impl Fn() -> Steal<Runnable>) {
+        loop {
+            match steal() {
+                Steal::Success(runnable) => self.abandon(runnable),
+                Steal::Retry => {}
+                Steal::Empty => return,
+            }
+        }
     }
 
     /// Whether the grace period of a shutdown is over.

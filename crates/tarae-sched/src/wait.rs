@@ -15,7 +15,7 @@ pub trait Wait: Send + Sync + fmt::Debug + 'static {
     /// it, leaves it to that one.
     fn poll(&self, worker: usize);
 
-    /// Says that all workers have ended: nobody waits or polls any more.
+    /// Says that the workers have ended, or are given up: nobody waits or polls any more. May be called twice.
     fn close(&self);
 
     /// Makes the current or the next [`wait`](Self::wait) for `worker` return.

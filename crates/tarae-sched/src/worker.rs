@@ -234,13 +234,18 @@ impl<W: Wait> Turn<'_, W> {
         }
     }
 
-    /// Queues what could not start before. There may be a context for it now.
+    /// Queues what could not start before, where all can take it: there may be a context for it now, on any worker.
     fn retry_starved(&self) {
-        if self.shared.starved_count.load(Ordering::Relaxed) > 0 {
-            let retried = std::mem::take(&mut *self.shared.starved());
-            self.shared.starved_count.store(0, Ordering::Relaxed);
-            retried.into_iter().for_each(|runnable| self.core.queue.push(runnable));
+        if self.shared.starved_count.load(Ordering::Relaxed) == 0 {
+            return;
         }
+        let retried = {
+            let mut starved = self.shared.starved();
+            self.shared.starved_count.store(0, Ordering::Relaxed);
+            std::mem::take(&mut *starved)
+        };
+        retried.into_iter().for_each(|runnable| self.shared.injector.push(runnable));
+        self.shared.tell_others();
     }
 }
 

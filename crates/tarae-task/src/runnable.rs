@@ -19,7 +19,7 @@
 //! **And one for the compiler:** it takes the address of a thread-local to be the same throughout a function. So
 //! [`Runnable::run`], in which the identity changes, touches no thread-local; `pause` and `publish` may, as they begin
 //! and end under one identity, and are never inlined. No code of the user's runs in them: wakers are our own, and jobs
-//! and results are dropped inside of coroutines. A suspension there, off the coroutine's own stack, would be refused
+//! and results are dropped inside of coroutines. What may set `errno` keeps it ([`KeepErrno`]). A suspension there, off the coroutine's own stack, would be refused
 //! (`suspend` in [`park`](mod@crate::park)).
 
 use std::cell::RefCell;
@@ -28,6 +28,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
+use tarae_context::errno::KeepErrno;
 use tarae_context::thread_pointer::{self, Way};
 use tarae_context::{Cache, Call, Context, Home, Pool, Suspended};
 
@@ -241,6 +242,7 @@ impl<L: Links> Run<'_, L> {
             Suspended::With(SIGNAL_PARK) => self.park(ran),
             Suspended::With(signal) => unreachable!("signal {signal}"),
             Suspended::Ended => {
+                let _errno = KeepErrno::new();
                 // SAFETY: The context belongs to whoever has the `Runnable`.
                 let context = unsafe { &mut *ran.coroutine.header().context.get() }.take();
                 self.cache.borrow_mut().give(context.expect("it just ran in it"));
@@ -252,6 +254,7 @@ impl<L: Links> Run<'_, L> {
     fn park(&self, ran: Runnable) {
         let header = ran.coroutine.header();
         if header.remembered.get().is_none() {
+            let _errno = KeepErrno::new();
             header.remembered.set(Some(header.schedule.remember(&ran.coroutine)));
         }
         // From the moment the state says `Parked`, somebody else may run it, to its end: nothing is touched after.
@@ -270,6 +273,7 @@ impl<L: Links> Run<'_, L> {
         header.seat.set(self.seat);
         let starts = !runnable.has_started();
         if starts {
+            let _errno = KeepErrno::new();
             let context = match take_context(header.attributes.pool, self.cache) {
                 Ok(context) => context,
                 Err(error) => {

@@ -119,7 +119,8 @@ impl Readiness {
             match ended {
                 Some(Ended::Call(result)) => return result,
                 Some(Ended::Reactor) => {}
-                None => return Err(io::ErrorKind::WouldBlock.into()),
+                // What recv(2) says after SO_RCVTIMEO.
+                None => return Err(rustix::io::Errno::AGAIN.into()),
             }
         }
     }

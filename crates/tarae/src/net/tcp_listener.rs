@@ -5,8 +5,8 @@ use std::io;
 use std::iter::FusedIterator;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tarae_reactor::Side;
@@ -47,12 +47,17 @@ pub struct TcpListener {
     inner: std::net::TcpListener,
 }
 
-/// What clones share, as they share the socket. Relaxed throughout: options guard no memory.
+/// What clones share, as they share the socket.
+///
+/// # Invariants
+///
+/// Where `hidden` is set, the descriptor is non-blocking. Both change under `changing`.
 #[derive(Debug, Default)]
 struct Options {
-    /// What the user asked for.
+    changing: Mutex<()>,
+    /// What the user asked for. Relaxed: guards no memory.
     nonblocking: AtomicBool,
-    /// Whether the descriptor is non-blocking on our account.
+    /// Whether the descriptor is non-blocking on our account. Release and Acquire: who sees it set need not look.
     hidden: AtomicBool,
     /// How many accepts in a row found no descriptor free.
     failed_in_a_row: AtomicU32,
@@ -134,9 +139,12 @@ impl TcpListener {
 
     /// Sets whether `accept` returns `WouldBlock` instead of waiting. As [`std::net::TcpListener::set_nonblocking`].
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.inner.set_nonblocking(nonblocking)?;
+        let _changing = self.changing();
+        // On a listener that coroutines use, the descriptor stays as they need it: waiting is up to us.
+        if nonblocking || !self.options.hidden.load(Ordering::Acquire) {
+            self.inner.set_nonblocking(nonblocking)?;
+        }
         self.options.nonblocking.store(nonblocking, Ordering::Relaxed);
-        self.options.hidden.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -170,7 +178,7 @@ impl TcpListener {
             match self.inner.accept() {
                 Err(error)
                     if error.kind() == io::ErrorKind::WouldBlock
-                        && self.options.hidden.load(Ordering::Relaxed) =>
+                        && !self.options.nonblocking.load(Ordering::Relaxed) =>
                 {
                     block(self.inner.as_fd(), Side::Read, None)?;
                 }
@@ -181,20 +189,29 @@ impl TcpListener {
 
     /// Makes the descriptor non-blocking, without telling.
     fn hide_nonblocking(&self) -> io::Result<()> {
-        if !self.options.hidden.load(Ordering::Relaxed) {
+        if !self.options.hidden.load(Ordering::Acquire) {
+            let _changing = self.changing();
             self.inner.set_nonblocking(true)?;
-            self.options.hidden.store(true, Ordering::Relaxed);
+            self.options.hidden.store(true, Ordering::Release);
         }
         Ok(())
     }
 
     /// Takes the socket out, as the user set it.
     fn into_inner(self) -> std::net::TcpListener {
-        if self.options.hidden.swap(false, Ordering::Relaxed) {
+        let changing = self.changing();
+        let hidden = self.options.hidden.swap(false, Ordering::AcqRel);
+        if hidden && !self.options.nonblocking.load(Ordering::Relaxed) {
             // It fails for a closed descriptor only, which this one is not.
             let _ = self.inner.set_nonblocking(false);
         }
+        drop(changing);
         self.inner
+    }
+
+    /// Nothing under this lock panics, so poison carries no meaning.
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.options.changing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

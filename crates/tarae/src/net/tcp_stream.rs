@@ -221,21 +221,27 @@ impl TcpStream {
 
     /// Makes a call that waits on a coroutine as it does on a kernel thread.
     fn call<T>(&self, side: Side, mut call: impl FnMut(Flags) -> Tried<T>) -> io::Result<T> {
-        let options = &self.options;
-        if !on_coroutine() || options.nonblocking.load(Ordering::Relaxed) {
+        if !on_coroutine() {
             // The socket blocks, or does not, and times out, as the user set it.
             return match call(Flags::WAIT) {
                 Tried::Done { value, .. } => Ok(value),
-                Tried::WouldBlock => Err(io::ErrorKind::WouldBlock.into()),
+                Tried::WouldBlock => Err(Errno::AGAIN.into()),
                 Tried::Failed(error) => Err(error),
             };
         }
-        self.readiness.repeat(
-            self.inner.as_fd(),
-            side,
-            || options.deadline(side),
-            || call(Flags::DO_NOT_WAIT),
-        )
+        // A duplicate of the descriptor may have changed the mode: the socket itself is asked before a wait begins.
+        let mut call = || match call(Flags::DO_NOT_WAIT) {
+            Tried::WouldBlock if is_nonblocking(self.inner.as_fd()) => Tried::Failed(Errno::AGAIN.into()),
+            other => other,
+        };
+        if self.options.nonblocking.load(Ordering::Relaxed) {
+            match call() {
+                Tried::Done { value, .. } => return Ok(value),
+                Tried::Failed(error) => return Err(error),
+                Tried::WouldBlock => {}
+            }
+        }
+        self.readiness.repeat(self.inner.as_fd(), side, || self.options.deadline(side), call)
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -252,6 +258,9 @@ impl TcpStream {
         })
     }
 }
+
+/// `UIO_MAXIOV` of linux/uio.h.
+const SLICES_MAX: usize = 1024;
 
 /// Whether a call may wait, in both languages. A peer that is gone is an error, not a signal, as in std.
 #[derive(Clone, Copy)]
@@ -328,6 +337,9 @@ impl Read for &TcpStream {
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        // More than the kernel takes at once is an error there; std cuts it off.
+        let fits = bufs.len().min(SLICES_MAX);
+        let bufs = &mut bufs[..fits];
         let most = bufs.iter().map(|buf| buf.len()).sum();
         self.call(Side::Read, |flags| {
             let mut control = rustix::net::RecvAncillaryBuffer::default();
@@ -350,6 +362,7 @@ impl Write for &TcpStream {
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bufs = &bufs[..bufs.len().min(SLICES_MAX)];
         let most = bufs.iter().map(|buf| buf.len()).sum();
         self.call(Side::Write, |flags| {
             let mut control = rustix::net::SendAncillaryBuffer::default();

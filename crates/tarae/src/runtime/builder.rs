@@ -67,6 +67,8 @@ impl Builder {
             None => available_parallelism()?.get(),
         };
         let config = Config { workers, stack_size, name: self.name };
+        // Before the driver takes three descriptors for each worker.
+        config.check()?;
         let scheduler = Scheduler::start(config, Driver::new(workers)?)?;
         Ok(Runtime { scheduler, shut_down: false })
     }

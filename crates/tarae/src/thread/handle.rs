@@ -1,6 +1,7 @@
 //! Handles to threads, of either kind.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use tarae_task::Coroutine;
 
@@ -15,6 +16,10 @@ enum Kind {
     Coroutine(Coroutine),
     Kernel(std::thread::Thread),
 }
+
+/// As std's: a handle shows nothing that a panic could have left half done.
+impl UnwindSafe for Thread {}
+impl RefUnwindSafe for Thread {}
 
 impl Thread {
     pub(super) fn of_coroutine(coroutine: Coroutine) -> Thread {

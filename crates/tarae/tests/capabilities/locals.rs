@@ -106,7 +106,6 @@ fn it_allocates_on_one_kernel_thread_and_frees_on_another() {
 /// A worker that goes from one coroutine to the next stands on its own stack, but under an identity. What it does there
 /// for a coroutine that needs a new stack sets errno now and then: about once in 3,000.
 #[test]
-#[ignore = "known to fail now and then, until the scheduler keeps the errno of the identity that it wears"]
 fn its_errno_is_kept_while_its_worker_makes_stacks() {
     moved(|| {
         let mut parked = Vec::new();
