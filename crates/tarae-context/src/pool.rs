@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
 use crate::context::Context;
+use crate::identity::desk::Desk;
 use crate::identity::pin::Pin;
 use crate::slab::{Slabs, StackSize};
 use crate::stock::{Filler, Stock};
@@ -89,7 +90,6 @@ impl Pool {
         let kept = if short && promised > self.made.load(Ordering::Relaxed) {
             // There may be no context for it. Each spawner tries to make one: so the pool finds out when the pressure
             // is gone.
-            let _pin = Pin::to_this_cpu();
             self.make().map(|context| {
                 self.stock.add(context);
             })
@@ -125,7 +125,6 @@ impl Pool {
             self.start_filler();
         }
         if into.len() == before {
-            let _pin = Pin::to_this_cpu();
             into.push(self.make()?);
             self.stock.count_made();
         }
@@ -143,8 +142,15 @@ impl Pool {
         self.stock.counts()
     }
 
-    /// Makes a context, reserving a slab if need be. The caller had better be [pinned](Pin).
+    /// Makes a context for somebody who waits for it.
     fn make(&'static self) -> io::Result<Context> {
+        let desk = Desk::take();
+        let _pin = Pin::to_this_cpu();
+        self.make_at(&desk)
+    }
+
+    /// Makes a context, reserving a slab if need be. The caller had better be [pinned](Pin).
+    fn make_at(&'static self, _desk: &Desk) -> io::Result<Context> {
         let region = {
             let mut slabs = self.lock_slabs();
             match slabs.take()? {
@@ -188,7 +194,9 @@ impl Pool {
                 self.stock.await_shortage(gave_up);
                 let _pin = Pin::to_this_cpu();
                 gave_up = loop {
-                    let made = self.make();
+                    // With both desks taken, those who wait for contexts are making them, faster without us.
+                    let Some(desk) = Desk::try_take() else { break true };
+                    let made = self.make_at(&desk);
                     let failed = made.is_err();
                     if !made.is_ok_and(|context| self.stock.add(context)) {
                         break failed;

@@ -10,7 +10,6 @@ use std::ffi::c_void;
 use std::io;
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::Identity;
@@ -84,12 +83,6 @@ extern "C" fn start_routine(record: *mut c_void) -> *mut c_void {
 ///
 /// As [`Identity::new`].
 pub(super) unsafe fn bear(lo: usize, hi: usize, layout: &Layout) -> io::Result<Identity> {
-    /// How many newborns there are at most: each is a kernel thread, for as long as it lives.
-    static AT_A_TIME: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
-    let _turn = match AT_A_TIME[0].try_lock() {
-        Ok(turn) => turn,
-        Err(_) => AT_A_TIME[1].lock().unwrap_or_else(|poisoned| poisoned.into_inner()),
-    };
     let mut record = Record::default();
     // SAFETY: The memory is the caller's; the record outlives the newborn, as nothing between here and the wait
     // below returns or unwinds once the thread exists.

@@ -18,6 +18,7 @@
 //!
 //! Where these fields are is found out at run time ([`layout`]), never assumed.
 
+pub mod desk;
 pub mod layout;
 pub mod pin;
 
