@@ -133,6 +133,7 @@ impl Context {
     }
 
     /// Goes on with the call that was suspended, until it suspends itself again or ends. At rest it does nothing.
+    #[inline]
     pub fn resume(&mut self) -> Suspended {
         let home = Home::note();
         // SAFETY: We have `&mut self`, so nobody else uses the identity; up to `go` no thread-local is touched.
