@@ -1,8 +1,8 @@
 //! The hall of tarae: park and wake.
 //!
-//! Everything that waits in tarae, waits here; everything above knows two verbs ([`park`], [`Waker::wake`]) and
+//! Everything that waits in tarae, waits here; everything above knows two verbs ([`park()`], [`Waker::wake`]) and
 //! one value, [`Runnable`], the right to run a coroutine once. A coroutine is spawned as a `Runnable` and a
-//! [`JoinHandle`]; whoever runs the `Runnable` says with which [`Seat`](seat) and from which cache of contexts.
+//! [`JoinHandle`]; whoever runs the `Runnable` says on which [seat](mod@here) and from which cache of contexts.
 //!
 //! ```text
 //!  spawned ──run──► started ⇄ parked ──► done

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! **The rule: an identity is worn only while its coroutine is ours.** While we wear A's, A has not been given away:
-//! [`pause`] takes B but lets go of nothing. When we wear B's, [`publish`] gives A away: to a queue, to its next waker,
+//! `pause` takes B but lets go of nothing. When we wear B's, `publish` gives A away: to a queue, to its next waker,
 //! or, if it has ended, its context to the cache. From then on others may run A, under A's identity, and we do not wear
 //! it any more.
 //!
