@@ -14,6 +14,11 @@
 //!
 //! A model that sleeps where it should have been woken never ends; loom says *deadlock*, or, if it spins, that it *exceeded
 //! the maximum number of branches*: read both as a lost wake. `LOOM_LOG=trace LOOM_LOCATION=1` print the interleaving.
+//!
+//! The models stand for memory that a protocol guards by loom's cells, which give raw pointers; nothing else here is
+//! unsafe, and nothing outside of the tests.
+
+#![cfg_attr(not(test), forbid(unsafe_code))]
 
 mod idle;
 mod notify;
