@@ -124,8 +124,8 @@ impl Context {
     ///
     /// # Safety
     ///
-    /// The context is at rest. `call.function` may be called with `call.argument` on another thread, and stays
-    /// callable until it has ended, however often it suspends itself.
+    /// The context is at rest, and is not given back to its pool before the call has ended. `call.function` may be called
+    /// with `call.argument` on another thread, and stays callable until it has ended, however often it suspends itself.
     pub unsafe fn start(&mut self, call: Call) -> Suspended {
         // SAFETY: The caller's promise, passed on.
         unsafe { self.prepare(call) };
@@ -133,7 +133,8 @@ impl Context {
     }
 
     /// Goes on with the call that was suspended, until it suspends itself again or ends. At rest it does nothing.
-    #[inline]
+    // Not inlined: its caller may touch thread-locals.
+    #[inline(never)]
     pub fn resume(&mut self) -> Suspended {
         let home = Home::note();
         // SAFETY: We have `&mut self`, so nobody else uses the identity; up to `go` no thread-local is touched.
@@ -158,9 +159,9 @@ impl Context {
     ///
     /// # Safety
     ///
-    /// The caller owns the context. The function that calls this touches no thread-local, before or after, not even
-    /// by something that is inlined into it: the compiler takes a thread-local's address to be the same throughout a
-    /// function.
+    /// The caller owns the context. Between this and the return to its own identity the calling function touches no
+    /// thread-local, not even by something that is inlined into it: the compiler takes a thread-local's address to be
+    /// the same throughout a function. Nor is that function inlined into one that does.
     #[inline(always)]
     pub unsafe fn wear(&self) {
         let identity = self.inner().thread_pointer;

@@ -8,15 +8,16 @@
 //!
 //! Contexts are pooled as the threads of a thread pool are: a thread-local set by one coroutine is there for the next
 //! one on the same context. The number of contexts is bounded by the most coroutines that ever lived at once, plus
-//! what the filler adds ahead (1,024 at most).
+//! what the filler adds ahead (1,024 at most), plus what lies in the caches of workers (63 each).
 //!
 //! **Promises.** A coroutine takes its context when it starts, but running out must be told at `spawn`. So `spawn`
 //! takes a [promise](Pool::promise) first: that many slots are reserved address space. What can still fail later is
-//! making an identity (`EAGAIN`); then the coroutine stays queued, and until one was made, spawns are refused beyond the
-//! contexts that exist.
+//! making the context: its guard on older kernels, its identity. Then the coroutine stays queued, and until one could be
+//! made, spawns are refused beyond the contexts that exist.
 
 use std::fmt;
 use std::io;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
@@ -51,8 +52,8 @@ pub struct Pool {
     promised: AtomicUsize,
     /// How many contexts exist. Relaxed: advice to spawners.
     made: AtomicUsize,
-    /// Whether the last identity could not be made. Relaxed: advice to spawners.
-    short_of_threads: AtomicBool,
+    /// Whether the last context could not be made. Relaxed: advice to spawners.
+    short: AtomicBool,
     colour: AtomicUsize,
 }
 
@@ -68,7 +69,7 @@ impl Pool {
             slots: AtomicUsize::new(0),
             promised: AtomicUsize::new(0),
             made: AtomicUsize::new(0),
-            short_of_threads: AtomicBool::new(false),
+            short: AtomicBool::new(false),
             colour: AtomicUsize::new(0),
         })
     }
@@ -86,8 +87,7 @@ impl Pool {
     /// no further identity can be made. Then nothing is promised.
     pub fn promise(&'static self, count: usize) -> io::Result<()> {
         let promised = self.promised.fetch_add(count, Ordering::Relaxed) + count;
-        let short = self.short_of_threads.load(Ordering::Relaxed);
-        let kept = if short && promised > self.made.load(Ordering::Relaxed) {
+        let kept = if self.is_short() && promised > self.made.load(Ordering::Relaxed) {
             // There may be no context for it. Each spawner tries to make one: so the pool finds out when the pressure
             // is gone.
             self.make().map(|context| {
@@ -100,6 +100,11 @@ impl Pool {
             if promised <= self.slots.load(Ordering::Relaxed) { Ok(()) } else { self.reserve(promised) }
         });
         reserved.inspect_err(|_| self.forgo(count))
+    }
+
+    /// Whether the last attempt to make a context failed.
+    pub fn is_short(&self) -> bool {
+        self.short.load(Ordering::Relaxed)
     }
 
     /// Takes promises back.
@@ -151,6 +156,15 @@ impl Pool {
 
     /// Makes a context, reserving a slab if need be. The caller had better be [pinned](Pin).
     fn make_at(&'static self, _desk: &Desk) -> io::Result<Context> {
+        let made = self.try_to_make();
+        self.short.store(made.is_err(), Ordering::Relaxed);
+        if made.is_ok() {
+            self.made.fetch_add(1, Ordering::Relaxed);
+        }
+        made
+    }
+
+    fn try_to_make(&'static self) -> io::Result<Context> {
         let region = {
             let mut slabs = self.lock_slabs();
             match slabs.take()? {
@@ -164,14 +178,9 @@ impl Pool {
         };
         let colour = self.colour.fetch_add(1, Ordering::Relaxed) % COLOURS * COLOUR_BYTES;
         match Context::new(region, colour, self) {
-            Ok(context) => {
-                self.short_of_threads.store(false, Ordering::Relaxed);
-                self.made.fetch_add(1, Ordering::Relaxed);
-                Ok(context)
-            }
+            Ok(context) => Ok(context),
             Err((error, region)) => {
                 self.lock_slabs().give_back(region);
-                self.short_of_threads.store(true, Ordering::Relaxed);
                 Err(error)
             }
         }
@@ -258,11 +267,11 @@ impl Cache {
     #[inline]
     pub fn promise(&mut self) -> io::Result<()> {
         if self.promises == 0 {
-            // One by one when a whole step is not to be had.
-            match self.pool.promise(CACHE_STEP) {
-                Ok(()) => self.promises = CACHE_STEP,
-                Err(_) => return self.pool.promise(1),
+            // One by one when contexts are short, or a whole step is not to be had.
+            if self.pool.is_short() || self.pool.promise(CACHE_STEP).is_err() {
+                return self.pool.promise(1);
             }
+            self.promises = CACHE_STEP;
         }
         self.promises -= 1;
         Ok(())
@@ -275,6 +284,10 @@ impl Cache {
         if self.promises >= 2 * CACHE_STEP {
             self.pool.forgo(CACHE_STEP);
             self.promises -= CACHE_STEP;
+        }
+        // Others may be refused one while it lies here.
+        if self.pool.is_short() {
+            self.pool.forgo(mem::take(&mut self.promises));
         }
     }
 

@@ -46,7 +46,7 @@ impl Registry {
     pub(crate) fn remove(&self, key: u64) {
         let key = usize::try_from(key).expect("a key is a usize");
         let entry = self.lock(key % self.shards.len()).parked.remove(key / self.shards.len());
-        // Dropped after the lock: it may be the last handle, and its drop may run a user's destructor.
+        // Dropped after the lock, like everything that frees.
         drop(entry);
     }
 

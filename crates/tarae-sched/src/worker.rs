@@ -239,10 +239,14 @@ impl<W: Wait> Turn<'_, W> {
         if self.shared.starved_count.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let retried = {
+        // While contexts are short one is enough to find out; when it has one, the others follow.
+        let most = if self.shared.pool.is_short() { 1 } else { usize::MAX };
+        let retried: Vec<Runnable> = {
             let mut starved = self.shared.starved();
-            self.shared.starved_count.store(0, Ordering::Relaxed);
-            std::mem::take(&mut *starved)
+            let most = most.min(starved.len());
+            let retried = starved.drain(..most).collect();
+            self.shared.starved_count.store(starved.len(), Ordering::Relaxed);
+            retried
         };
         retried.into_iter().for_each(|runnable| self.shared.injector.push(runnable));
         self.shared.tell_others();

@@ -101,7 +101,9 @@ where
     fn discard_job(&self, payload: Box<dyn Any + Send>) {
         let job = self.replace_stage(Stage::Running);
         // A destructor that panics is reported by the panic hook, and must not hurt whoever shuts down.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(job))) {
+            drop_result(panic);
+        }
         self.finish(Err(payload));
     }
 
@@ -147,7 +149,9 @@ impl<F, T> Drop for Body<F, T> {
 /// Drops a result that nobody asked for. As in std, a result whose destructor panics ends the process: nobody is
 /// there to be told.
 pub(crate) fn drop_result<R>(result: R) {
-    if catch_unwind(AssertUnwindSafe(|| drop(result))).is_err() {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(result))) {
+        // It may panic on drop again.
+        std::mem::forget(panic);
         eprintln!("fatal runtime error: the result of a coroutine panicked on drop, aborting");
         std::process::abort();
     }

@@ -50,7 +50,8 @@ pub(crate) struct Seat {
     address: *const (),
 }
 
-/// Lends `seat` to everything that the calling thread runs during `f`.
+/// Lends `seat` to everything that the calling kernel thread runs during `f`. Inside a coroutine it has no effect: there
+/// the seat is that of the worker that runs it.
 pub fn sit<S: Any + Send, R>(seat: &S, f: impl FnOnce() -> R) -> R {
     /// Puts back what was there before, also when `f` unwinds.
     struct StandUp(*const Seat);

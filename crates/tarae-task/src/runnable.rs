@@ -18,8 +18,8 @@
 //!
 //! **And one for the compiler:** it takes the address of a thread-local to be the same throughout a function. So
 //! [`Runnable::run`], in which the identity changes, touches no thread-local; `pause` and `publish` may, as they begin
-//! and end under one identity, and are never inlined. No code of the user's runs in them: wakers are our own, and jobs
-//! and results are dropped inside of coroutines. What may set `errno` keeps it ([`KeepErrno`]). A suspension there, off the coroutine's own stack, would be refused
+//! and end under one identity, and are never inlined; nor is `run` itself. No code of the user's runs in them: wakers are
+//! our own, and jobs and results are dropped inside of coroutines, or after the workers have ended. What may set `errno` keeps it ([`KeepErrno`]). A suspension there, off the coroutine's own stack, would be refused
 //! (`suspend` in [`park`](mod@crate::park)).
 
 use std::cell::RefCell;
@@ -34,7 +34,7 @@ use tarae_context::{Cache, Call, Context, Home, Pool, Suspended};
 
 use crate::Cancelled;
 use crate::coroutine::{Coroutine, Header};
-use crate::here::{HERE, Seat};
+use crate::here::{HERE, Seat, with_current};
 use crate::park::{SIGNAL_PARK, SIGNAL_YIELD};
 use crate::state::{Completed, Park};
 
@@ -114,6 +114,8 @@ impl Runnable {
     /// and so on until they name none.
     ///
     /// A coroutine that starts takes a context from `cache`; it comes back at the end.
+    // Not inlined: its caller may touch thread-locals.
+    #[inline(never)]
     pub fn run<L: Links>(self, cache: &RefCell<Cache>, links: &L) {
         let run = Run { cache, links, seat: seat_here() };
         // Whatever panics between here and the end does so under an identity that is not its own, or between two.
@@ -216,6 +218,15 @@ impl<L: Links> Run<'_, L> {
     /// After a run, under the identity of the one that ran: lets go of nothing, as we wear it.
     #[inline(never)]
     fn pause(&self, ran: &Runnable, suspended: Suspended) -> Pause {
+        let pause = self.choose(ran, suspended);
+        if suspended == Suspended::Ended && thread_pointer::way() != Way::LeftOut {
+            // INVARIANT: (of `Here`) Its context may go to another worker, or outlive this one.
+            HERE.with(|here| here.seat.set(ptr::null()));
+        }
+        pause
+    }
+
+    fn choose(&self, ran: &Runnable, suspended: Suspended) -> Pause {
         let yielded = suspended == Suspended::With(SIGNAL_YIELD);
         if suspended == Suspended::Ended {
             // The context stays with it. Whoever is woken by this may be next.
@@ -329,9 +340,13 @@ impl<L: Links> Run<'_, L> {
     }
 }
 
+/// The seat of the calling code, which may itself be a coroutine's.
 #[inline(never)]
 fn seat_here() -> *const Seat {
-    HERE.with(|here| here.seat.get())
+    with_current(|header| match header {
+        Some(header) => header.seat.get(),
+        None => HERE.with(|here| here.seat.get()),
+    })
 }
 
 fn take_context(pool: &'static Pool, cache: &RefCell<Cache>) -> io::Result<Context> {

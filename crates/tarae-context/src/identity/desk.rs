@@ -1,7 +1,7 @@
 //! The desks at which identities are made: two in the process.
 //!
-//! A newborn is a kernel thread, for as long as it lives. With as many desks as this, a process never has more than two
-//! kernel threads that it did not ask for, however fast its coroutines become more.
+//! A newborn is a kernel thread, for as long as it lives. With as many desks as this there are never more than two of
+//! them, however fast coroutines become more.
 
 use std::sync::{Mutex, MutexGuard};
 

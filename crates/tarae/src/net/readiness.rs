@@ -118,7 +118,8 @@ impl Readiness {
             });
             match ended {
                 Some(Ended::Call(result)) => return result,
-                Some(Ended::Reactor) => {}
+                // Lets a coroutine whose own runtime has ended notice that, by unwinding.
+                Some(Ended::Reactor) => tarae_task::yield_now(),
                 // What recv(2) says after SO_RCVTIMEO.
                 None => return Err(rustix::io::Errno::AGAIN.into()),
             }
