@@ -52,7 +52,7 @@ pub struct Pool {
     promised: AtomicUsize,
     /// How many contexts exist. Relaxed: advice to spawners.
     made: AtomicUsize,
-    /// Whether the last context could not be made. Relaxed: advice to spawners.
+    /// Whether the last context, or slab, could not be made. Relaxed: advice to spawners.
     short: AtomicBool,
     colour: AtomicUsize,
 }
@@ -99,10 +99,13 @@ impl Pool {
         let reserved = kept.and_then(|()| {
             if promised <= self.slots.load(Ordering::Relaxed) { Ok(()) } else { self.reserve(promised) }
         });
-        reserved.inspect_err(|_| self.forgo(count))
+        reserved.inspect_err(|_| {
+            self.short.store(true, Ordering::Relaxed);
+            self.forgo(count);
+        })
     }
 
-    /// Whether the last attempt to make a context failed.
+    /// Whether the last attempt to make a context, or to reserve slots, failed.
     pub fn is_short(&self) -> bool {
         self.short.load(Ordering::Relaxed)
     }

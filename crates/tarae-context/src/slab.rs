@@ -22,6 +22,10 @@ pub const GUARD_BYTES: usize = 64 * 1024;
 /// a process with a limited address space fail earlier than needed.
 const SLAB_BYTES_MAX: usize = 1 << 30;
 
+/// How much address space a slab leaves for others. An allocator that finds none ends the process, so stacks must run out
+/// first; glibc's takes it in pieces of 64 MiB.
+const LEFT_FOR_OTHERS: usize = 64 << 20;
+
 /// How many slots the first slab of a pool has, unless they are very large. Later slabs double.
 const SLOTS_FIRST: usize = 64;
 
@@ -233,7 +237,7 @@ impl Slabs {
 
 /// Reserves `bytes` of address space at a multiple of `align`.
 fn reserve(bytes: usize, align: usize) -> io::Result<usize> {
-    let length = bytes.checked_add(align).ok_or(io::ErrorKind::OutOfMemory)?;
+    let length = bytes.checked_add(align + LEFT_FOR_OTHERS).ok_or(io::ErrorKind::OutOfMemory)?;
     // SAFETY: A fresh anonymous mapping at an address of the kernel's choice touches nothing that exists.
     let address = unsafe {
         libc::mmap(
@@ -248,8 +252,8 @@ fn reserve(bytes: usize, align: usize) -> io::Result<usize> {
     if address == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
     }
-    // The kernel aligns to pages. One slot more was mapped, so that an aligned piece fits; what sticks out is
-    // unmapped. If that fails (a full map count), it stays reserved and unused.
+    // The kernel aligns to pages. One slot more was mapped, so that an aligned piece fits, and what others are to find;
+    // what sticks out is unmapped. If that fails (a full map count), it stays reserved and unused.
     let start = address as usize;
     let base = start.next_multiple_of(align);
     for (from, to) in [(start, base), (base + bytes, start + length)] {

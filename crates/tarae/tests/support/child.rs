@@ -61,6 +61,9 @@ pub(crate) fn again(test: &str) -> Ended {
 fn again_within(limit: Duration, test: &str) -> Ended {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(ROLE, test);
+    // glibc reserves 64 MiB for each of its arenas, as many as there are threads: where a test limits the address space,
+    // it would be about them.
+    command.env("MALLOC_ARENA_MAX", "1");
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("this program starts again");
     let stdout = drained(child.stdout.take());
