@@ -98,6 +98,7 @@ where
         self.finish(outcome);
     }
 
+    #[cold]
     fn discard_job(&self, payload: Box<dyn Any + Send>) {
         let job = self.replace_stage(Stage::Running);
         // A destructor that panics is reported by the panic hook, and must not hurt whoever shuts down.

@@ -226,6 +226,7 @@ impl<L: Links> Run<'_, L> {
         pause
     }
 
+    #[inline(always)]
     fn choose(&self, ran: &Runnable, suspended: Suspended) -> Pause {
         let yielded = suspended == Suspended::With(SIGNAL_YIELD);
         if suspended == Suspended::Ended {
