@@ -150,6 +150,11 @@ impl Pool {
         self.stock.counts()
     }
 
+    /// The most contexts that were off the shelf at a time.
+    pub fn peak(&self) -> usize {
+        self.stock.peak()
+    }
+
     /// Makes a context for somebody who waits for it.
     fn make(&'static self) -> io::Result<Context> {
         let desk = Desk::take();

@@ -42,6 +42,8 @@ struct Inner<T> {
     shelf: Vec<T>,
     /// How many items exist: on the shelf, with takers, in use.
     made: usize,
+    /// The most that were off the shelf at a time.
+    peak: usize,
     filler: State,
 }
 
@@ -50,6 +52,10 @@ impl<T> Inner<T> {
     /// ever larger steps.
     fn full(&self) -> usize {
         ((self.made - self.shelf.len()) / 8).clamp(FULL_MIN, FULL_MAX)
+    }
+
+    fn note_peak(&mut self) {
+        self.peak = self.peak.max(self.made - self.shelf.len());
     }
 
     fn runs_low(&self) -> bool {
@@ -66,7 +72,7 @@ pub(crate) struct Stock<T> {
 impl<T> Stock<T> {
     pub(crate) fn new() -> Stock<T> {
         Stock {
-            inner: Mutex::new(Inner { shelf: Vec::new(), made: 0, filler: State::Absent }),
+            inner: Mutex::new(Inner { shelf: Vec::new(), made: 0, peak: 0, filler: State::Absent }),
             shortage: Condvar::new(),
         }
     }
@@ -76,6 +82,7 @@ impl<T> Stock<T> {
         let mut inner = self.lock();
         let kept = inner.shelf.len() - most.min(inner.shelf.len());
         into.extend(inner.shelf.drain(kept..));
+        inner.note_peak();
         if !inner.runs_low() {
             return Filler::Leave;
         }
@@ -96,7 +103,9 @@ impl<T> Stock<T> {
 
     /// Counts an item that a taker made for itself.
     pub(crate) fn count_made(&self) {
-        self.lock().made += 1;
+        let mut inner = self.lock();
+        inner.made += 1;
+        inner.note_peak();
     }
 
     /// Puts a new item on the shelf and says whether the shelf wants more. The filler's.
@@ -129,6 +138,11 @@ impl<T> Stock<T> {
     pub(crate) fn counts(&self) -> (usize, usize) {
         let inner = self.lock();
         (inner.made, inner.shelf.len())
+    }
+
+    /// The most items that were off the shelf at a time.
+    pub(crate) fn peak(&self) -> usize {
+        self.lock().peak
     }
 
     /// No code under this lock can panic, so poison carries no meaning.

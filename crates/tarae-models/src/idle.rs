@@ -18,7 +18,7 @@ mod tests {
     use loom::sync::{Arc, Notify};
     use loom::thread;
 
-    use super::protocol::{Idle, Left};
+    use super::protocol::{Idle, Left, Rested};
 
     /// A run queue: how many items it holds.
     #[derive(Default)]
@@ -61,7 +61,7 @@ mod tests {
         idle: Idle,
         injector: Queue,
         queues: Vec<Queue>,
-        /// The next slots, which are stolen by the lookout only.
+        /// The next slots, which are stolen by the monitor only.
         next: Vec<Queue>,
         /// Loom's own, which synchronises: whoever was claimed takes the lock under which it was claimed, so that hides
         /// nothing. Wakes up too early, too, as an eventfd may.
@@ -97,11 +97,20 @@ mod tests {
 
         /// What a worker does that an event woke, and that one coroutine then keeps.
         fn leave_alone_and_be_busy(&self, worker: usize) {
-            match self.idle.retract(worker) {
-                Left::Claimed => self.ring(self.idle.found()),
-                Left::Alone(lookout) => self.ring(lookout),
+            if self.idle.retract(worker) == Left::Claimed {
+                self.ring(self.idle.found());
             }
             self.next[worker].push();
+        }
+
+        /// What the monitor does: looks after the workers while one is awake, and rests while none is.
+        fn monitor(&self) {
+            while self.idle.rest() == Rested::Called {
+                if self.next.iter().any(Queue::pop) {
+                    self.inject();
+                }
+                thread::yield_now();
+            }
         }
 
         fn ring(&self, worker: Option<usize>) {
@@ -129,8 +138,8 @@ mod tests {
         }
 
         /// The same, from the announcement on.
-        fn wake_and_find_work(mut self, lookout: bool) {
-            self.sleep_announced(lookout);
+        fn wake_and_find_work(mut self) {
+            self.sleep_announced();
             self.find_work();
         }
 
@@ -176,18 +185,17 @@ mod tests {
         }
 
         fn sleep(&mut self) {
-            let lookout = self.shared.idle.announce(self.me, std::mem::take(&mut self.searching));
-            self.sleep_announced(lookout);
+            self.shared.idle.announce(self.me, std::mem::take(&mut self.searching));
+            self.sleep_announced();
         }
 
-        fn sleep_announced(&mut self, lookout: bool) {
+        fn sleep_announced(&mut self) {
             let found = self.second_look();
             if !found {
-                self.wait(lookout);
+                self.shared.bells[self.me].wait();
             }
-            match self.shared.idle.retract(self.me) {
-                Left::Claimed => self.searching = true,
-                Left::Alone(lookout) => self.shared.ring(lookout),
+            if self.shared.idle.retract(self.me) == Left::Claimed {
+                self.searching = true;
             }
             // Where the second look found something there may be more, and whoever queued it may have relied on our
             // search: so it goes on. If another searches now, it began after our announcement, and will look.
@@ -200,31 +208,8 @@ mod tests {
             }
         }
 
-        fn wait(&self, mut lookout: bool) {
-            loop {
-                if lookout {
-                    thread::yield_now();
-                    self.look_after_others();
-                } else {
-                    self.shared.bells[self.me].wait();
-                }
-                let idle = &self.shared.idle;
-                if !lookout || !self.shared.queues[self.me].is_empty() || !idle.is_asleep(self.me) {
-                    return;
-                }
-                lookout = !idle.resign();
-            }
-        }
-
         fn second_look(&self) -> bool {
             !self.shared.injector.is_empty() || self.shared.queues.iter().any(|queue| !queue.is_empty())
-        }
-
-        fn look_after_others(&self) {
-            let stolen = self.others().any(|other| self.shared.next[other].pop());
-            if stolen {
-                self.shared.queues[self.me].push();
-            }
         }
     }
 
@@ -271,9 +256,9 @@ mod tests {
     fn two_items_injected_get_one_that_searches_and_one_that_sleeps() {
         bounded(PREEMPTIONS - 1).check(|| {
             let shared = Scheduler::new(2);
-            let lookout = shared.idle.announce(1, false);
+            shared.idle.announce(1, false);
             assert!(shared.idle.begin_search());
-            let sleeper = spawn(&shared, move |shared| Worker::new(shared, 1).wake_and_find_work(lookout));
+            let sleeper = spawn(&shared, |shared| Worker::new(shared, 1).wake_and_find_work());
             let producer = spawn(&shared, Scheduler::inject_two);
             Worker { searching: true, ..Worker::new(&shared, 0) }.find_work();
             sleeper.join().unwrap();
@@ -287,8 +272,8 @@ mod tests {
         bounded(PREEMPTIONS).check(|| {
             let shared = Scheduler::new(3);
             // Worker 1 sleeps; worker 2 is the busy one.
-            let lookout = shared.idle.announce(1, false);
-            let sleeper = spawn(&shared, move |shared| Worker::new(shared, 1).wake_and_find_work(lookout));
+            shared.idle.announce(1, false);
+            let sleeper = spawn(&shared, |shared| Worker::new(shared, 1).wake_and_find_work());
             let busy = spawn(&shared, |shared| {
                 shared.push(2);
                 shared.inject();
@@ -304,9 +289,9 @@ mod tests {
     fn a_search_that_finds_something_wakes_the_next() {
         bounded(PREEMPTIONS).check(|| {
             let shared = Scheduler::new(3);
-            let lookout = shared.idle.announce(1, false);
+            shared.idle.announce(1, false);
             assert!(shared.idle.begin_search());
-            let sleeper = spawn(&shared, move |shared| Worker::new(shared, 1).wake_and_find_work(lookout));
+            let sleeper = spawn(&shared, |shared| Worker::new(shared, 1).wake_and_find_work());
             let busy = spawn(&shared, |shared| {
                 shared.push(2);
                 shared.push(2);
@@ -323,9 +308,9 @@ mod tests {
         bounded(PREEMPTIONS).check(|| {
             let shared = Scheduler::new(3);
             (0..3).for_each(|_| shared.injector.push());
-            let lookout = shared.idle.announce(1, false);
+            shared.idle.announce(1, false);
             assert!(shared.idle.begin_search());
-            let sleeper = spawn(&shared, move |shared| Worker::new(shared, 1).wake_and_find_work(lookout));
+            let sleeper = spawn(&shared, |shared| Worker::new(shared, 1).wake_and_find_work());
             let searcher = spawn(&shared, |shared| {
                 Worker { searching: true, ..Worker::new(shared, 2) }.find_work();
             });
@@ -335,47 +320,53 @@ mod tests {
         });
     }
 
-    /// An event wakes a worker, which becomes busy for good with something in its next slot: somebody must look.
+    /// An event wakes a worker, which becomes busy for good with something in its next slot: the monitor, which rests or is
+    /// about to, must look, and wake the other one.
     #[test]
-    fn one_that_leaves_sleep_alone_is_looked_after_by_one_on_its_way_to_sleep() {
+    fn one_that_leaves_sleep_alone_races_the_monitor_to_its_rest() {
         bounded(PREEMPTIONS + 1).check(|| {
             let shared = Scheduler::new(2);
-            assert!(shared.idle.announce(0, false));
-            let other = spawn(&shared, |shared| Worker::new(shared, 1).find_work());
+            shared.idle.announce(0, false);
+            shared.idle.announce(1, false);
+            let monitor = spawn(&shared, Scheduler::monitor);
+            let other = spawn(&shared, |shared| Worker::new(shared, 1).wake_and_find_work());
             shared.leave_alone_and_be_busy(0);
             other.join().unwrap();
+            shared.idle.end();
+            monitor.join().unwrap();
         });
     }
 
-    /// All sleep and nobody steps, or the lookout is just about to resign.
+    /// The same for a worker that a producer claims.
     #[test]
-    fn one_that_leaves_sleep_alone_races_the_lookout_that_resigns() {
-        bounded(PREEMPTIONS + 1).check(|| {
-            let shared = Scheduler::new(2);
-            let lookout = shared.idle.announce(1, false);
-            assert!(lookout && !shared.idle.announce(0, false));
-            let other = spawn(&shared, move |shared| Worker::new(shared, 1).wake_and_find_work(lookout));
-            shared.leave_alone_and_be_busy(0);
-            other.join().unwrap();
-        });
-    }
-
-    /// The lookout leaves its post while a search is on, so it wakes nobody; the searcher finds something.
-    #[test]
-    fn a_post_left_during_a_search_is_taken_in_the_end() {
+    fn one_that_is_claimed_races_the_monitor_to_its_rest() {
         bounded(PREEMPTIONS).check(|| {
-            let shared = Scheduler::new(3);
-            assert!(shared.idle.announce(0, false));
-            assert!(!shared.idle.announce(1, false));
-            assert!(shared.idle.begin_search());
-            shared.injector.push();
-            let sleeper = spawn(&shared, |shared| Worker::new(shared, 1).wake_and_find_work(false));
-            let searcher = spawn(&shared, |shared| {
-                Worker { searching: true, ..Worker::new(shared, 2) }.find_work();
+            let shared = Scheduler::new(2);
+            shared.idle.announce(0, false);
+            shared.idle.announce(1, false);
+            let monitor = spawn(&shared, Scheduler::monitor);
+            let other = spawn(&shared, |shared| {
+                let mut worker = Worker::new(shared, 1);
+                worker.sleep_announced();
+                worker.end_search();
+                shared.next[1].push();
             });
-            shared.leave_alone_and_be_busy(0);
-            sleeper.join().unwrap();
-            searcher.join().unwrap();
+            shared.ring(shared.idle.queued());
+            Worker::new(&shared, 0).wake_and_find_work();
+            other.join().unwrap();
+            shared.idle.end();
+            monitor.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn the_end_races_the_monitor_to_its_rest() {
+        loom::model(|| {
+            let shared = Scheduler::new(1);
+            shared.idle.announce(0, false);
+            let monitor = spawn(&shared, Scheduler::monitor);
+            shared.idle.end();
+            monitor.join().unwrap();
         });
     }
 }

@@ -7,6 +7,8 @@
 //! | model | protocol | what must not happen |
 //! |---|---|---|
 //! | [`state`] | `tarae-task/src/state.rs` | a lost wake, two `Runnable`s, a result dropped twice or never |
+//! | [`hold`] | `tarae-task/src/hold.rs` | a seat used by two threads at once, or left to nobody |
+//! | [`next_slot`] | `tarae-sched/src/next_slot.rs` | a coroutine that leaves the slot twice, or never |
 //! | [`idle`] | `tarae-sched/src/idle.rs` | work queued while everybody sleeps, a post of lookout left empty |
 //! | [`stock`] | `tarae-context/src/stock.rs` | a shortage that nobody mends |
 //! | [`notify`] | `tarae-reactor/src/notify.rs` | a poll that sleeps through a notification |
@@ -20,7 +22,9 @@
 
 #![cfg_attr(not(test), forbid(unsafe_code))]
 
+mod hold;
 mod idle;
+mod next_slot;
 mod notify;
 mod side;
 mod state;
@@ -28,6 +32,68 @@ mod stock;
 
 /// What the protocol files find in the place of std's.
 mod sync {
-    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+
+    /// The barrier of the thread that passes often.
+    ///
+    /// What ships is a pair of unequal barriers (`tarae-task/src/barrier.rs`). Such a pair is defined to order as two
+    /// `SeqCst` fences do, provided that one of the two is the heavy one: membarrier(2) puts a full barrier somewhere into
+    /// every running thread, and the compiler's fence keeps what stands before `light` before it, and what stands after,
+    /// after; a thread that does not run passes one when it is switched. So wherever that barrier falls, it is as if it had
+    /// stood at the nearest `light`. The one thing that two fences give and two `light`s do not is an order between each
+    /// other; no protocol has a holder that relies on another one's: what a hold orders is its holder against takers.
+    pub(crate) fn light() {
+        fence(Ordering::SeqCst);
+    }
+
+    /// The barrier of the thread that passes seldom. Here it always works; where it does not, nothing is taken.
+    pub(crate) fn heavy() -> bool {
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    /// crossbeam's `AtomicCell`, as far as it is used. What ships holds a pointer, and exchanges it by one atomic swap that
+    /// acquires and releases; here the swap is that of a ticket, and the values lie aside in std's lock, of which loom
+    /// knows nothing.
+    pub(crate) struct AtomicCell<T> {
+        ticket: AtomicUsize,
+        values: std::sync::Mutex<Vec<Option<T>>>,
+    }
+
+    impl<T> AtomicCell<T> {
+        pub(crate) fn new(value: T) -> AtomicCell<T> {
+            AtomicCell { ticket: AtomicUsize::new(0), values: std::sync::Mutex::new(vec![Some(value)]) }
+        }
+
+        pub(crate) fn swap(&self, value: T) -> T {
+            let ticket = self.deposit(value);
+            let before = self.ticket.swap(ticket, Ordering::AcqRel);
+            self.collect(before)
+        }
+
+        pub(crate) fn take(&self) -> T
+        where
+            T: Default,
+        {
+            self.swap(T::default())
+        }
+
+        fn deposit(&self, value: T) -> usize {
+            let mut values = self.lock();
+            values.push(Some(value));
+            values.len() - 1
+        }
+
+        fn collect(&self, ticket: usize) -> T {
+            let value = self.lock()[ticket].take();
+            value.expect("a value leaves the cell once")
+        }
+
+        fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Option<T>>> {
+            self.values.lock().expect("nothing panics under it")
+        }
+    }
 }

@@ -1,15 +1,21 @@
 //! What a worker owns, and lends as its seat to what it runs.
 //!
-//! The thread that drives the worker holds the [`Core`]; code in coroutines reaches it through `with_seat`, so it has
+//! The thread that drives the worker sits on the [`Core`]; code in coroutines reaches it through `with_seat`, so it has
 //! cells where both write. Beside it stands the [`Remote`], the part that other threads may touch.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use crossbeam_deque::{Stealer, Worker as Deque};
-use crossbeam_utils::atomic::AtomicCell;
 use tarae_context::{Cache, Pool};
-use tarae_task::Runnable;
+use tarae_task::{Runnable, Watch};
+
+use crate::budget::Budget;
+use crate::counters::count;
+use crate::histogram::Recorder;
+use crate::next_slot::{Filled, NextSlot};
 
 /// How many coroutines in a row may come from the next slot before the queue has its turn. Two that wake each other
 /// would otherwise keep everybody else waiting.
@@ -19,13 +25,58 @@ const NEXT_IN_A_ROW_MAX: u32 = 16;
 pub(crate) struct Remote {
     pub(crate) stealer: Stealer<Runnable>,
     /// The last one woken on this worker: it runs next, while what it needs is warm.
-    next: AtomicCell<Option<Runnable>>,
+    next: NextSlot<Runnable>,
+    /// Who drives the worker, as the monitor sees it; nobody before and after, or while there is no thread for it.
+    watch: Mutex<Option<Watch<Core>>>,
+    /// The kernel's number of the thread that drives the worker.
+    pub(crate) thread: AtomicI32,
+    /// Whether what runs here said that it may block. Advice to the monitor.
+    pub(crate) blocking: AtomicBool,
+    /// How often the worker has looked at its sockets and timers.
+    pub(crate) looks: AtomicU64,
+    /// Set by the monitor, to have the worker look around before its next run.
+    pub(crate) look_wanted: AtomicBool,
+    /// How long coroutines ran at a time, and how long they waited for their turn.
+    pub(crate) run_slice: Recorder,
+    pub(crate) schedule_latency: Recorder,
 }
 
 impl Remote {
     /// Takes what the owner has not come to.
     pub(crate) fn steal_next(&self) -> Option<Runnable> {
-        self.next.take()
+        self.next.steal()
+    }
+
+    /// Who drives the worker, if anybody does.
+    pub(crate) fn watch(&self) -> Option<Watch<Core>> {
+        self.watch_slot().clone()
+    }
+
+    /// A thread sits down.
+    pub(crate) fn begin_tenure(&self, watch: Watch<Core>) {
+        self.thread.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::Relaxed);
+        self.blocking.store(false, Ordering::Relaxed);
+        let before = self.watch_slot().replace(watch);
+        drop(before);
+    }
+
+    /// The worker has ended.
+    pub(crate) fn end_tenure(&self) {
+        let before = self.watch_slot().take();
+        drop(before);
+    }
+
+    /// Notes that the worker has looked at its sockets and timers.
+    pub(crate) fn count_look(&self) {
+        count(&self.looks);
+        if self.look_wanted.load(Ordering::Relaxed) {
+            self.look_wanted.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Nothing under this lock panics, so poison carries no meaning.
+    fn watch_slot(&self) -> MutexGuard<'_, Option<Watch<Core>>> {
+        self.watch.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -43,34 +94,47 @@ pub(crate) struct Core {
     pub(crate) worker: usize,
     pub(crate) queue: Deque<Runnable>,
     pub(crate) cache: RefCell<Cache>,
-    /// Whether we put something into the next slot since we last took from it. A thief may have taken it.
-    next_filled: Cell<bool>,
+    next_filled: Filled,
     next_in_a_row: Cell<u32>,
     /// While the worker wakes many at once, they go to the queue, in their order, and others are told once, after.
     pub(crate) in_batch: Cell<bool>,
+    /// Whether the next coroutine that is queued is to be stamped, for the histogram of latencies.
+    pub(crate) stamps_next: Cell<bool>,
+    /// What the running coroutine has used of its turn.
+    pub(crate) budget: Budget,
 }
 
 impl Core {
-    pub(crate) fn new(scheduler: usize, worker: usize, pool: &'static Pool) -> (Core, Remote) {
+    pub(crate) fn new(scheduler: usize, worker: usize, pool: &'static Pool) -> (Box<Core>, Remote) {
         let queue = Deque::new_fifo();
-        let remote = Remote { stealer: queue.stealer(), next: AtomicCell::new(None) };
+        let remote = Remote {
+            stealer: queue.stealer(),
+            next: NextSlot::new(),
+            watch: Mutex::new(None),
+            thread: AtomicI32::new(0),
+            blocking: AtomicBool::new(false),
+            looks: AtomicU64::new(0),
+            look_wanted: AtomicBool::new(false),
+            run_slice: Recorder::new(),
+            schedule_latency: Recorder::new(),
+        };
         let core = Core {
             scheduler,
             worker,
             queue,
             cache: RefCell::new(Cache::new(pool)),
-            next_filled: Cell::new(false),
+            next_filled: Filled::default(),
             next_in_a_row: Cell::new(0),
             in_batch: Cell::new(false),
+            stamps_next: Cell::new(false),
+            budget: Budget::default(),
         };
-        (core, remote)
+        (Box::new(core), remote)
     }
 
     /// Puts a coroutine into the next slot; who was there goes to the queue. Returns whether that happened.
     pub(crate) fn put_next(&self, remote: &Remote, runnable: Runnable) -> bool {
-        let displaced = remote.next.swap(Some(runnable));
-        self.next_filled.set(true);
-        match displaced {
+        match remote.next.put(&self.next_filled, runnable) {
             Some(displaced) => {
                 self.queue.push(displaced);
                 true
@@ -82,19 +146,21 @@ impl Core {
     /// Takes the next coroutine of this worker: from the next slot, or, in its turn, from the queue.
     #[inline]
     pub(crate) fn pop(&self, remote: &Remote) -> Option<Runnable> {
-        if self.next_filled.get() {
-            self.next_filled.set(false);
-            if let Some(runnable) = remote.next.take() {
-                let in_a_row = self.next_in_a_row.get() + 1;
-                if in_a_row <= NEXT_IN_A_ROW_MAX {
-                    self.next_in_a_row.set(in_a_row);
-                    return Some(runnable);
-                }
-                self.queue.push(runnable);
+        if let Some(runnable) = remote.next.take(&self.next_filled) {
+            let in_a_row = self.next_in_a_row.get() + 1;
+            if in_a_row <= NEXT_IN_A_ROW_MAX {
+                self.next_in_a_row.set(in_a_row);
+                return Some(runnable);
             }
+            self.queue.push(runnable);
         }
         self.next_in_a_row.set(0);
         self.queue.pop()
+    }
+
+    /// Whether others wait for their turn on this worker.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty() || self.next_filled.is_set()
     }
 }
 

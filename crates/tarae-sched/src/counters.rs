@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-/// One worker's counters. Written by the thread that drives the worker (or, for `spawned` of the last one, by anyone).
+/// One worker's counters. Written by whoever has the worker's seat; those of the last set by anyone.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) spawned: AtomicU64,
     pub(crate) finished: AtomicU64,
     pub(crate) stolen: AtomicU64,
-    pub(crate) notified: AtomicU64,
+    pub(crate) parks: AtomicU64,
+    pub(crate) wakes: AtomicU64,
+    pub(crate) remote_wakes: AtomicU64,
 }
 
 /// Adds one to a counter that only the calling thread writes.
@@ -40,14 +42,14 @@ impl All {
         &self.workers[worker]
     }
 
-    /// Counts a spawn from a thread that is no worker.
-    pub(crate) fn count_foreign_spawn(&self) {
-        self.others.spawned.fetch_add(1, Ordering::Release);
-    }
-
-    /// Counts a coroutine that was dropped before it ran, on any thread.
-    pub(crate) fn count_foreign_finish(&self) {
-        self.others.finished.fetch_add(1, Ordering::Release);
+    /// Adds one to a counter of a worker, if the caller has its seat, or to that of all others.
+    pub(crate) fn count(&self, worker: Option<usize>, field: fn(&Counters) -> &AtomicU64) {
+        match worker {
+            Some(worker) => count(field(&self.workers[worker])),
+            None => {
+                field(&self.others).fetch_add(1, Ordering::Release);
+            }
+        }
     }
 
     pub(crate) fn read(&self) -> Counts {
@@ -58,27 +60,31 @@ impl All {
         // the two readings at which nothing was alive.
         let finished = sum(|set| &set.finished);
         let spawned = sum(|set| &set.spawned);
-        Counts { spawned, finished, stolen: sum(|set| &set.stolen), notified: sum(|set| &set.notified) }
+        Counts {
+            spawned,
+            finished,
+            stolen: sum(|set| &set.stolen),
+            parks: sum(|set| &set.parks),
+            wakes: sum(|set| &set.wakes),
+            remote_wakes: sum(|set| &set.remote_wakes),
+        }
     }
 }
 
 /// What has happened in a scheduler so far. The numbers are read one after the other, while it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Coroutines spawned.
-    pub spawned: u64,
-    /// Coroutines that have ended.
-    pub finished: u64,
-    /// Times that a worker found work with another.
-    pub stolen: u64,
-    /// Times that a sleeping worker was woken by another thread: a system call each.
-    pub notified: u64,
+pub(crate) struct Counts {
+    pub(crate) spawned: u64,
+    pub(crate) finished: u64,
+    pub(crate) stolen: u64,
+    pub(crate) parks: u64,
+    pub(crate) wakes: u64,
+    pub(crate) remote_wakes: u64,
 }
 
 impl Counts {
     /// Coroutines that have not ended. If this is 0, none was alive at some moment of the reading.
-    pub fn alive(&self) -> u64 {
+    pub(crate) fn alive(&self) -> u64 {
         self.spawned.saturating_sub(self.finished)
     }
 }

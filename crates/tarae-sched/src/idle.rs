@@ -27,16 +27,14 @@
 //! search and it can take only part of what they queued; and a worker that takes a batch without searching tells others
 //! if it leaves something, as a searcher may have looked while the batch was on its way.
 //!
-//! **The lookout.** One alone in a worker's queue or next slot, and what happens on its sockets while it runs one
-//! coroutine for long, is announced to nobody. So while any worker is busy and another sleeps, one sleeper is the *lookout*: it
-//! sleeps in short steps and looks after the busy ones at each. The post is given at `announce`, given up at `retract`,
-//! where another sleeper is claimed to take it, and resigned when all have slept for a while: then nobody steps, and an
-//! idle runtime makes no system call. All of that is decided under one lock, so the post is never empty while one
-//! works and another sleeps, unless a searcher is on its way to sleep, who will be asked then.
+//! **The monitor's rest.** One alone in a worker's queue or next slot, and what happens on its sockets while it runs one
+//! coroutine for long, is announced to nobody: the [monitor](crate::monitor) looks after that, at short intervals, while
+//! any worker is awake. When all sleep it rests, and an idle runtime makes no system call. Whoever leaves sleep calls it
+//! back. Both are decided under one lock, so the monitor never rests while a worker is awake.
 //!
-//! [`Worker`](crate::worker) is the only caller. Model-checked in `tarae-models`: `idle`.
+//! [`Worker`](crate::worker) and the monitor are the only callers. Model-checked in `tarae-models`: `idle`.
 
-use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, fence};
+use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence};
 
 /// One worker more or less in `searching`.
 const SEARCHING: usize = 1;
@@ -61,16 +59,19 @@ fn sleeping(word: usize) -> usize {
 ///
 /// - `word` counts the members of `asleep` and the searchers. It changes under the lock of `sleepers`, except that
 ///   `searching` goes from 0 to 1 and back by itself.
-/// - `lookout` is a member of `asleep`.
+/// - While `monitor_rests`, all workers are asleep.
 pub(crate) struct Idle {
     workers: usize,
     word: AtomicUsize,
     sleepers: Mutex<Sleepers>,
+    monitor_called: Condvar,
 }
 
 struct Sleepers {
     asleep: Vec<usize>,
-    lookout: Option<usize>,
+    monitor_rests: bool,
+    /// Set once: there is nothing to watch any more.
+    ended: bool,
 }
 
 /// How a worker left its sleep.
@@ -79,14 +80,30 @@ struct Sleepers {
 pub(crate) enum Left {
     /// A producer claimed it: it is searching, and must look everywhere.
     Claimed,
-    /// By itself, because of an event: it is busy. Somebody may have to be woken to be the lookout.
-    Alone(Option<usize>),
+    /// By itself, because of an event: it is busy.
+    Alone,
+}
+
+/// What the monitor is to do after its rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Rested {
+    /// Look after the workers: one at least is awake.
+    Called,
+    /// End.
+    Ended,
 }
 
 impl Idle {
     pub(crate) fn new(workers: usize) -> Idle {
-        let sleepers = Sleepers { asleep: Vec::with_capacity(workers), lookout: None };
-        Idle { workers, word: AtomicUsize::new(0), sleepers: Mutex::new(sleepers) }
+        let sleepers =
+            Sleepers { asleep: Vec::with_capacity(workers), monitor_rests: false, ended: false };
+        Idle {
+            workers,
+            word: AtomicUsize::new(0),
+            sleepers: Mutex::new(sleepers),
+            monitor_called: Condvar::new(),
+        }
     }
 
     /// Asks to be the searcher. No: another one is.
@@ -108,22 +125,15 @@ impl Idle {
         self.claim()
     }
 
-    /// Announces that `worker` goes to sleep. It must look at every queue once more before it does. Returns whether
-    /// it is the lookout.
-    #[must_use]
-    pub(crate) fn announce(&self, worker: usize, was_searching: bool) -> bool {
+    /// Announces that `worker` goes to sleep. It must look at every queue once more before it does.
+    pub(crate) fn announce(&self, worker: usize, was_searching: bool) {
         let mut sleepers = self.lock();
         sleepers.asleep.push(worker);
-        let lookout = sleepers.lookout.is_none() && self.workers > 1;
-        if lookout {
-            sleepers.lookout = Some(worker);
-        }
         let change = SLEEPING - if was_searching { SEARCHING } else { 0 };
         self.word.fetch_add(change, Ordering::SeqCst);
         drop(sleepers);
         // Pairs with the fence in `queued`; see "No work is lost".
         fence(Ordering::SeqCst);
-        lookout
     }
 
     /// Leaves sleep, or the intention to.
@@ -134,26 +144,46 @@ impl Idle {
         };
         sleepers.asleep.swap_remove(position);
         self.word.fetch_sub(SLEEPING, Ordering::SeqCst);
-        if sleepers.lookout == Some(worker) {
-            sleepers.lookout = None;
-        }
-        let vacant = sleepers.lookout.is_none();
-        Left::Alone(if vacant { self.claim_locked(&mut sleepers) } else { None })
+        self.call_monitor(sleepers);
+        Left::Alone
     }
 
-    /// Whether `worker` is still asleep, as far as the others know.
-    pub(crate) fn is_asleep(&self, worker: usize) -> bool {
-        self.lock().asleep.contains(&worker)
+    /// Whether somebody searches.
+    pub(crate) fn is_searched(&self) -> bool {
+        searching(self.word.load(Ordering::SeqCst)) > 0
     }
 
-    /// Gives up the post of the lookout, if there is nobody left to look after. Returns whether that was so.
-    pub(crate) fn resign(&self) -> bool {
+    /// Whether all workers sleep.
+    pub(crate) fn all_asleep(&self) -> bool {
+        sleeping(self.word.load(Ordering::SeqCst)) == self.workers
+    }
+
+    /// Calls `f` with each worker that sleeps.
+    pub(crate) fn each_asleep(&self, f: impl FnMut(usize)) {
+        self.lock().asleep.iter().copied().for_each(f);
+    }
+
+    /// Rests while all workers sleep. The monitor's.
+    pub(crate) fn rest(&self) -> Rested {
         let mut sleepers = self.lock();
-        let quiet = sleepers.asleep.len() == self.workers;
-        if quiet {
-            sleepers.lookout = None;
+        while sleepers.asleep.len() == self.workers && !sleepers.ended {
+            sleepers.monitor_rests = true;
+            sleepers = self.monitor_called.wait(sleepers).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
-        quiet
+        sleepers.monitor_rests = false;
+        if sleepers.ended { Rested::Ended } else { Rested::Called }
+    }
+
+    /// Says that there is nothing to watch any more.
+    pub(crate) fn end(&self) {
+        let mut sleepers = self.lock();
+        sleepers.ended = true;
+        self.call_monitor(sleepers);
+    }
+
+    /// Whether [`end`](Self::end) was called.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lock().ended
     }
 
     /// Tells that work was queued where others can find it, and returns whom to wake for it.
@@ -171,24 +201,23 @@ impl Idle {
         if searching(seen) > 0 || sleeping(seen) == 0 {
             return None;
         }
-        self.claim_locked(&mut self.lock())
-    }
-
-    fn claim_locked(&self, sleepers: &mut Sleepers) -> Option<usize> {
+        let mut sleepers = self.lock();
         if searching(self.word.load(Ordering::SeqCst)) > 0 {
             return None;
         }
-        // The lookout last: it is the one that the others rely on.
-        let position = sleepers.asleep.iter().rposition(|sleeper| Some(*sleeper) != sleepers.lookout);
-        let worker = match position {
-            Some(position) => sleepers.asleep.swap_remove(position),
-            None => sleepers.asleep.pop()?,
-        };
-        if sleepers.lookout == Some(worker) {
-            sleepers.lookout = None;
-        }
+        let worker = sleepers.asleep.pop()?;
         self.word.fetch_sub(SLEEPING - SEARCHING, Ordering::SeqCst);
+        self.call_monitor(sleepers);
         Some(worker)
+    }
+
+    /// Calls the monitor from its rest, if it rests, when the lock has been released.
+    fn call_monitor(&self, mut sleepers: MutexGuard<'_, Sleepers>) {
+        let rests = std::mem::take(&mut sleepers.monitor_rests);
+        drop(sleepers);
+        if rests {
+            self.monitor_called.notify_one();
+        }
     }
 
     /// Nothing under this lock panics, so poison carries no meaning.

@@ -15,34 +15,57 @@
 //! |---|---|
 //! | [`scheduler`] | spawning and scheduling: the entry from outside |
 //! | [`worker`] | the loop: find work, run it, sleep |
+//! | [`pace`] | how often a busy worker looks around |
 //! | [`core`] | what a worker owns, and lends as its seat |
+//! | [`next_slot`] | the coroutine that runs next, and can be stolen: model-checked |
+//! | [`budget`] | what a coroutine that never waits has used of its turn |
 //! | [`idle`] | who may sleep and who must wake whom: one protocol, model-checked |
+//! | [`monitor`] | looks after workers whose coroutine does not come back |
+//! | [`handoff`] | a worker goes from one thread to another |
+//! | [`threads`] | which thread drives which worker, and what the others do |
 //! | [`wait`] | the trait that joins reactor and timers, implemented above |
 //! | [`registry`] | the coroutines that have parked, for shutdown |
 //! | [`counters`] | what has happened, counted without sharing |
+//! | [`histogram`], [`clock`] | how long things took, by sample |
+//! | [`metrics`] | all of it, for the user |
+//! | [`report`] | telling about stalls |
 //! | [`shutdown`] | cancel, wait, leave |
 //!
 //! It knows coroutines by `tarae-task` and nothing of sockets or clocks' timers. The decisions: `docs/design/0003`.
 
 #![forbid(unsafe_code)]
 
-pub mod counters;
+pub mod histogram;
+pub mod metrics;
 pub mod scheduler;
 pub mod shutdown;
+pub mod threads;
 pub mod wait;
 
+mod budget;
+mod clock;
 mod core;
+mod counters;
+mod handoff;
 mod idle;
+mod monitor;
+mod next_slot;
+mod pace;
 mod registry;
+mod report;
 mod worker;
 
 /// The atomics and locks of the idle protocol; the crate of loom models puts its own in this place.
 mod sync {
     pub(crate) use std::sync::atomic::{AtomicUsize, Ordering, fence};
-    pub(crate) use std::sync::{Mutex, MutexGuard};
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+
+    pub(crate) use crossbeam_utils::atomic::AtomicCell;
 }
 
-pub use counters::Counts;
+pub use histogram::Histogram;
+pub use metrics::{CoroutineCounts, Metrics, SlotCounts};
 pub use scheduler::{Config, Scheduler};
 pub use shutdown::LeftBehind;
+pub use threads::ThreadCounts;
 pub use wait::Wait;

@@ -5,8 +5,7 @@ use std::fmt;
 use std::io;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use crossbeam_deque::Injector;
@@ -15,13 +14,15 @@ use tarae_context::identity::layout::Layout;
 use tarae_context::{Pool, StackSize};
 use tarae_task::{Attributes, Cause, Coroutine, JoinHandle, Runnable, Schedule, with_seat};
 
+use crate::clock::Clock;
 use crate::core::{Core, Remote};
-use crate::counters::{All, Counts, count};
+use crate::counters::{All, count};
 use crate::idle::{Idle, WORKERS_MAX};
+use crate::monitor;
 use crate::registry::Registry;
 use crate::shutdown::Ending;
+use crate::threads::Threads;
 use crate::wait::Wait;
-use crate::worker::Worker;
 
 /// How a scheduler is to be built.
 #[derive(Clone, Debug)]
@@ -32,9 +33,14 @@ pub struct Config {
     pub stack_size: StackSize,
     /// The worker threads are called this, and a number.
     pub name: String,
+    /// How many threads there may be beyond one for each worker, for coroutines that are stuck.
+    pub spare_threads_max: usize,
 }
 
 impl Config {
+    /// The most workers that a scheduler may have.
+    pub const WORKERS_MAX: usize = WORKERS_MAX;
+
     /// # Errors
     ///
     /// `InvalidInput` if the number of workers is out of range.
@@ -55,6 +61,8 @@ pub struct Scheduler<W: Wait> {
 
 /// What all workers of a scheduler, and all its coroutines, share.
 pub(crate) struct Shared<W> {
+    /// Itself, for the threads it starts.
+    pub(crate) this: Weak<Shared<W>>,
     /// A number that no other scheduler has; cores carry it too.
     number: usize,
     pub(crate) name: String,
@@ -64,6 +72,8 @@ pub(crate) struct Shared<W> {
     pub(crate) remotes: Box<[CachePadded<Remote>]>,
     pub(crate) idle: CachePadded<Idle>,
     pub(crate) counters: All,
+    pub(crate) clock: Clock,
+    pub(crate) threads: Threads,
     pub(crate) registry: Registry,
     /// Coroutines that could not start for want of a context. Counted beside, so that workers need not lock to see
     /// that there is none.
@@ -87,11 +97,12 @@ impl<W: Wait> Scheduler<W> {
         let pool = Pool::of_size(config.stack_size);
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (cores, remotes): (Vec<Core>, Vec<CachePadded<Remote>>) = (0..config.workers)
+        let (cores, remotes): (Vec<Box<Core>>, Vec<CachePadded<Remote>>) = (0..config.workers)
             .map(|worker| Core::new(number, worker, pool))
             .map(|(core, remote)| (core, CachePadded::new(remote)))
             .unzip();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new_cyclic(|this| Shared {
+            this: Weak::clone(this),
             number,
             name: config.name,
             wait,
@@ -100,6 +111,8 @@ impl<W: Wait> Scheduler<W> {
             remotes: remotes.into(),
             idle: CachePadded::new(Idle::new(config.workers)),
             counters: All::new(config.workers),
+            clock: Clock::new(),
+            threads: Threads::new(config.workers, config.spare_threads_max),
             registry: Registry::new(config.workers + 1),
             starved: Mutex::new(Vec::new()),
             starved_count: AtomicUsize::new(0),
@@ -107,23 +120,23 @@ impl<W: Wait> Scheduler<W> {
             ending: Mutex::new(Ending::new(config.workers)),
         });
         let scheduler = Scheduler { shared };
-        for core in cores {
-            let worker = core.worker;
-            if let Err(error) = scheduler.start_thread(core) {
-                scheduler.shared.ending().working -= config.workers - worker;
-                scheduler.stop();
-                return Err(error);
-            }
-        }
+        scheduler.start_threads(cores)?;
         Ok(scheduler)
     }
 
-    fn start_thread(&self, core: Core) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        let name = format!("{}-{}", shared.name, core.worker);
-        // Detached: shutdown waits for the workers by count, as a thread stuck in a coroutine could not be joined.
-        thread::Builder::new().name(name).spawn(move || Worker::new(shared, core).drive())?;
-        Ok(())
+    fn start_threads(&self, cores: Vec<Box<Core>>) -> io::Result<()> {
+        let shared = &self.shared;
+        let mut cores = cores.into_iter();
+        let started = monitor::start(shared).and_then(|()| {
+            cores.try_for_each(|core| shared.start_thread(core).map_err(|(error, _core)| error))
+        });
+        if started.is_err() {
+            // The one that failed, and those that were not tried.
+            shared.ending().working -= cores.len() + 1;
+            self.stop();
+            shared.idle.end();
+        }
+        started
     }
 
     /// Spawns a coroutine.
@@ -183,11 +196,6 @@ impl<W: Wait> Scheduler<W> {
         self.shared.remotes.len()
     }
 
-    /// What has happened so far.
-    pub fn counts(&self) -> Counts {
-        self.shared.counters.read()
-    }
-
     /// The coroutines that have parked and not ended.
     pub fn parked(&self) -> Vec<Coroutine> {
         self.shared.registry.list()
@@ -199,11 +207,16 @@ impl<W: Wait> Scheduler<W> {
     }
 
     /// Calls `f` with what the workers of the scheduler of `coroutine` wait on, and with the number of the worker that
-    /// runs the calling code, without counting.
+    /// runs the calling code, which stays so until `f` returns. `None` if the caller's thread was left behind.
+    ///
+    /// # Panics
+    ///
+    /// A suspension inside `f` panics.
     pub fn with_wait_of<R>(coroutine: &Coroutine, f: impl FnOnce(&W, Option<usize>) -> R) -> Option<R> {
         let shared = (&**coroutine.schedule() as &dyn Any).downcast_ref::<Shared<W>>()?;
-        let worker = shared.with_core(|core| core.worker);
-        Some(f(&shared.wait, worker))
+        let mut f = Some(f);
+        let on_worker = shared.with_core(|core| f.take().map(|f| f(&shared.wait, Some(core.worker))));
+        on_worker.flatten().or_else(|| f.take().map(|f| f(&shared.wait, None)))
     }
 }
 
@@ -255,7 +268,10 @@ impl<W: Wait> Shared<W> {
     }
 
     pub(crate) fn notify(&self, worker: usize) {
-        self.with_core(|core| count(&self.counters.of(core.worker).notified));
+        let counted = self.with_core(|core| count(&self.counters.of(core.worker).remote_wakes));
+        if counted.is_none() {
+            self.counters.count(None, |set| &set.remote_wakes);
+        }
         self.wait.notify(worker);
     }
 
@@ -283,7 +299,15 @@ impl<W: Wait> Shared<W> {
         self.starved.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn schedule_here(&self, core: &Core, runnable: Runnable, cause: Cause) {
+    fn schedule_here(&self, core: &Core, mut runnable: Runnable, cause: Cause) {
+        let counters = self.counters.of(core.worker);
+        count(match cause {
+            Cause::Woken => &counters.wakes,
+            Cause::Spawned => &counters.spawned,
+        });
+        if core.stamps_next.replace(false) {
+            runnable.stamp(self.clock.stamp(1));
+        }
         if core.in_batch.get() {
             core.queue.push(runnable);
             return;
@@ -293,7 +317,6 @@ impl<W: Wait> Shared<W> {
             Cause::Woken => core.put_next(&self.remotes[core.worker], runnable),
             // Others are told when there is more than the spawner will come to as soon as it parks.
             Cause::Spawned => {
-                count(&self.counters.of(core.worker).spawned);
                 core.queue.push(runnable);
                 core.queue.len() > 1
             }
@@ -301,6 +324,12 @@ impl<W: Wait> Shared<W> {
         if more_than_one {
             self.tell_others();
         }
+    }
+
+    /// Queues a coroutine from a thread that has no seat here.
+    pub(crate) fn inject(&self, runnable: Runnable) {
+        self.injector.push(runnable);
+        self.tell_others();
     }
 }
 
@@ -313,11 +342,11 @@ impl<W: Wait> Schedule for Shared<W> {
             }
         });
         if let Some(runnable) = runnable {
-            if cause == Cause::Spawned {
-                self.counters.count_foreign_spawn();
-            }
-            self.injector.push(runnable);
-            self.tell_others();
+            self.counters.count(None, match cause {
+                Cause::Spawned => |set| &set.spawned,
+                Cause::Woken => |set| &set.wakes,
+            });
+            self.inject(runnable);
         }
     }
 
@@ -337,6 +366,7 @@ impl<W: Wait> fmt::Debug for Shared<W> {
             .field("name", &self.name)
             .field("workers", &self.remotes.len())
             .field("counts", &self.counters.read())
+            .field("threads", &self.threads.counts())
             .finish_non_exhaustive()
     }
 }

@@ -14,6 +14,7 @@ use std::task::Waker;
 use crossbeam_deque::Steal;
 use tarae_task::Runnable;
 
+use crate::core::Core;
 use crate::scheduler::{Scheduler, Shared};
 use crate::wait::Wait;
 
@@ -91,8 +92,14 @@ impl<W: Wait> Scheduler<W> {
         }
         let starved = std::mem::take(&mut *shared.starved());
         starved.into_iter().for_each(|runnable| shared.abandon(runnable));
-        let left =
-            LeftBehind { coroutines: shared.counters.read().alive(), threads: shared.ending().working };
+        // Workers that wait for a thread will not get one.
+        shared.threads.close().into_iter().for_each(|core| shared.end_vacant(core));
+        shared.idle.end();
+        let left_behind = shared.threads.counts().left_behind;
+        let left = LeftBehind {
+            coroutines: shared.counters.read().alive(),
+            threads: shared.ending().working + left_behind,
+        };
         if left.coroutines == 0 && left.threads == 0 { Ok(()) } else { Err(left) }
     }
 }
@@ -101,7 +108,7 @@ impl<W: Wait> Shared<W> {
     /// Drops a coroutine that nobody will run any more. Its job, if it has not started; live frames are left.
     pub(crate) fn abandon(&self, runnable: Runnable) {
         if !runnable.has_started() {
-            self.counters.count_foreign_finish();
+            self.counters.count(None, |set| &set.finished);
         }
         drop(runnable);
     }
@@ -142,8 +149,21 @@ impl<W: Wait> Shared<W> {
             }
             std::mem::take(&mut ending.waiters)
         };
+        // Each worker had a thread, so none is vacant.
+        let vacant = self.threads.close();
+        debug_assert!(vacant.is_empty());
+        self.idle.end();
         self.wait.close();
         waiters.into_iter().for_each(Waker::wake);
+    }
+
+    /// Drops a worker that no thread drives.
+    fn end_vacant(&self, core: Box<Core>) {
+        while let Some(runnable) = core.pop(&self.remotes[core.worker]) {
+            self.abandon(runnable);
+        }
+        drop(core);
+        self.worker_ended();
     }
 
     fn notify_all(&self) {

@@ -1,83 +1,81 @@
 //! The loop of a worker: find work, run it, sleep.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_deque::Steal;
-use tarae_task::{Links, Next, Runnable, prepare_thread, sit};
+use tarae_context::Cache;
+use tarae_task::{Links, Next, Ran, Runnable, sit};
 
 use crate::core::Core;
 use crate::counters::count;
 use crate::idle::Left;
+use crate::pace::Pace;
 use crate::scheduler::Shared;
 use crate::wait::Wait;
 
-/// How long a busy worker goes at most before it looks at its sockets, its timers and the injector.
-const POLL_EVERY: Duration = Duration::from_micros(200);
-
-/// How many coroutines run at most between two looks at the clock, which cost about as much as a switch.
-const TICKS_MAX: u32 = 64;
-
-/// How long the lookout sleeps at a time. The pollers below count in milliseconds.
-const LOOKOUT_STEP: Duration = Duration::from_millis(1);
-
-/// How many steps in a row the lookout takes while all others sleep, before it resigns. Short pauses between requests
-/// then wake nobody.
-const QUIET_STEPS_MAX: u32 = 16;
-
-/// A worker, in the hands of the thread that drives it.
-pub(crate) struct Worker<W: Wait> {
-    shared: Arc<Shared<W>>,
-    core: Core,
+/// How a thread's time with a worker ended.
+pub(crate) enum Drove {
+    /// With the scheduler.
+    ToTheEnd,
+    /// The worker was given to another thread.
+    LeftBehind,
+    /// As `LeftBehind`, and the thread is not fit for others.
+    Spent,
 }
 
-impl<W: Wait> Worker<W> {
-    pub(crate) fn new(shared: Arc<Shared<W>>, core: Core) -> Worker<W> {
-        Worker { shared, core }
-    }
-
-    /// Runs coroutines until the scheduler ends.
-    pub(crate) fn drive(self) {
-        prepare_thread();
-        let Worker { shared, core } = self;
-        sit(&core, || {
-            let mut turn = Turn { shared: &shared, core: &core, searching: false, pace: Pace::new() };
-            while let Some(runnable) = turn.find_work() {
-                turn.execute(runnable);
+/// Drives a worker until the scheduler ends, or until the worker is taken away.
+pub(crate) fn drive<W: Wait>(shared: &Shared<W>, core: Box<Core>) -> Drove {
+    let worker = core.worker;
+    let drove = sit(core, |mut place, watch| {
+        shared.remotes[worker].begin_tenure(watch);
+        let mut turn = Turn { shared, worker, searching: false, pace: Pace::new() };
+        while let Some(runnable) = turn.find_work(&place) {
+            // Once a scheduler closes, each coroutine comes this way: `next` says so.
+            if shared.is_closing() {
+                runnable.cancel();
             }
-            turn.end_search();
-            // What is left after a shutdown that ran out of time.
-            while let Some(left) = turn.own() {
-                shared.abandon(left);
+            turn.pace.begin_stretch(place.runs());
+            match runnable.run(place, &turn) {
+                Ran::Home(home) => place = home,
+                Ran::LeftBehind => return Drove::LeftBehind,
+                Ran::Spent => return Drove::Spent,
             }
-        });
-        drop(core);
-        shared.worker_ended();
+        }
+        turn.end_search();
+        // What is left after a shutdown that ran out of time.
+        while let Some(left) = turn.own(&place) {
+            shared.abandon(left);
+        }
+        Drove::ToTheEnd
+    });
+    if let Drove::ToTheEnd = drove {
+        shared.remotes[worker].end_tenure();
     }
+    drove
 }
 
 /// The state of the loop.
 struct Turn<'a, W: Wait> {
     shared: &'a Shared<W>,
-    core: &'a Core,
+    worker: usize,
     /// Whether the idle protocol counts us as searching.
     searching: bool,
     pace: Pace,
 }
 
 impl<W: Wait> Turn<'_, W> {
-    fn find_work(&mut self) -> Option<Runnable> {
+    fn find_work(&mut self, core: &Core) -> Option<Runnable> {
         loop {
             if self.shared.must_stop() {
                 return None;
             }
-            if self.pace.look_is_due() {
-                self.look_around();
+            if self.look_is_due() {
+                self.look_around(core);
             }
-            let found = self.own().or_else(|| self.injected()).or_else(|| self.stolen());
+            let found = self.own(core).or_else(|| self.injected(core)).or_else(|| self.stolen(core));
             if let Some(runnable) = found {
                 self.end_search();
                 return Some(runnable);
@@ -85,31 +83,30 @@ impl<W: Wait> Turn<'_, W> {
             if self.shared.may_end() {
                 return None;
             }
-            self.sleep();
+            self.sleep(core);
         }
     }
 
-    /// Runs a coroutine, and then straight on those that wait in our queue.
-    fn execute(&mut self, runnable: Runnable) {
-        if self.shared.is_closing() {
-            runnable.cancel();
+    #[inline]
+    fn own(&self, core: &Core) -> Option<Runnable> {
+        let remote = &self.shared.remotes[self.worker];
+        let mut runnable = core.pop(remote)?;
+        let stamp = runnable.take_stamp();
+        if stamp != 0 {
+            self.shared.clock.record(stamp, &remote.schedule_latency);
         }
-        runnable.run(&self.core.cache, self);
+        Some(runnable)
     }
 
-    fn own(&self) -> Option<Runnable> {
-        self.core.pop(&self.shared.remotes[self.core.worker])
-    }
-
-    fn injected(&self) -> Option<Runnable> {
+    fn injected(&self, core: &Core) -> Option<Runnable> {
         let injector = &self.shared.injector;
         if injector.is_empty() {
             return None;
         }
-        let first = until_certain(|| injector.steal_batch_and_pop(&self.core.queue))?;
+        let first = until_certain(|| injector.steal_batch_and_pop(&core.queue))?;
         // A search tells others at its end. Who was not searching does it here: whoever was woken for the rest of the
         // batch may have looked while it was on its way to our queue.
-        let left_some = !self.core.queue.is_empty() || !injector.is_empty();
+        let left_some = !core.queue.is_empty() || !injector.is_empty();
         if !self.searching && left_some {
             self.shared.tell_others();
         }
@@ -117,7 +114,7 @@ impl<W: Wait> Turn<'_, W> {
     }
 
     /// Takes half of what another worker has queued, if nobody else is searching.
-    fn stolen(&mut self) -> Option<Runnable> {
+    fn stolen(&mut self, core: &Core) -> Option<Runnable> {
         if !self.searching {
             if self.shared.remotes.len() == 1 || !self.shared.idle.begin_search() {
                 return None;
@@ -128,16 +125,16 @@ impl<W: Wait> Turn<'_, W> {
             .others()
             .find_map(|other| {
                 let stealer = &self.shared.remotes[other].stealer;
-                until_certain(|| stealer.steal_batch_and_pop(&self.core.queue))
+                until_certain(|| stealer.steal_batch_and_pop(&core.queue))
             })
-            .inspect(|_| count(&self.shared.counters.of(self.core.worker).stolen));
+            .inspect(|_| count(&self.shared.counters.of(self.worker).stolen));
         // Something may have been injected while another was searching.
-        stolen.or_else(|| self.injected())
+        stolen.or_else(|| self.injected(core))
     }
 
     /// The other workers, beginning with the next one, so that thieves do not all go to the same.
     fn others(&self) -> impl Iterator<Item = usize> + use<W> {
-        let (me, workers) = (self.core.worker, self.shared.remotes.len());
+        let (me, workers) = (self.worker, self.shared.remotes.len());
         (1..workers).map(move |distance| (me + distance) % workers)
     }
 
@@ -149,57 +146,46 @@ impl<W: Wait> Turn<'_, W> {
         }
     }
 
+    #[inline]
+    fn look_is_due(&self) -> bool {
+        // Relaxed: advice.
+        self.pace.look_is_due() || self.shared.remotes[self.worker].look_wanted.load(Ordering::Relaxed)
+    }
+
     /// Looks at what a busy worker would otherwise not come to.
-    fn look_around(&mut self) {
-        let now = Instant::now();
-        if !self.pace.looked(now) {
+    fn look_around(&mut self, core: &Core) {
+        let wanted = self.shared.remotes[self.worker].look_wanted.load(Ordering::Relaxed);
+        if !self.pace.looked(Instant::now(), core) && !wanted {
             return;
         }
-        self.in_batch(|turn| turn.shared.wait.poll(turn.core.worker));
-        self.injected().into_iter().for_each(|runnable| self.core.queue.push(runnable));
+        self.in_batch(core, |turn| turn.shared.wait.poll(turn.worker));
+        self.shared.remotes[self.worker].count_look();
+        self.injected(core).into_iter().for_each(|runnable| core.queue.push(runnable));
         self.retry_starved();
     }
 
     /// Lets `wake` wake many: they go to the queue in their order, and others are told once.
-    fn in_batch(&self, wake: impl FnOnce(&Self)) {
-        self.core.in_batch.set(true);
+    fn in_batch(&self, core: &Core, wake: impl FnOnce(&Self)) {
+        core.in_batch.set(true);
         wake(self);
-        self.core.in_batch.set(false);
-        if self.core.queue.len() > 1 {
+        core.in_batch.set(false);
+        if core.queue.len() > 1 {
             self.shared.tell_others();
         }
     }
 
     /// Sleeps until there may be something to do.
-    fn sleep(&mut self) {
-        let (me, idle) = (self.core.worker, &self.shared.idle);
-        let mut lookout = idle.announce(me, std::mem::take(&mut self.searching));
+    fn sleep(&mut self, core: &Core) {
+        let (me, idle) = (self.worker, &self.shared.idle);
+        idle.announce(me, std::mem::take(&mut self.searching));
         let found = self.second_look();
         if !found {
-            let mut quiet_steps = 0;
-            loop {
-                let step = lookout.then_some(LOOKOUT_STEP);
-                self.in_batch(|turn| {
-                    turn.shared.wait.wait(me, step.or_else(|| turn.shared.recheck()));
-                    if lookout {
-                        turn.look_after_others();
-                    }
-                });
-                self.retry_starved();
-                if !lookout || !self.core.queue.is_empty() || self.shared.is_closing() || !idle.is_asleep(me)
-                {
-                    break;
-                }
-                quiet_steps += 1;
-                if quiet_steps >= QUIET_STEPS_MAX {
-                    lookout = !idle.resign();
-                    quiet_steps = 0;
-                }
-            }
+            self.in_batch(core, |turn| turn.shared.wait.wait(me, turn.shared.recheck()));
+            self.shared.remotes[me].count_look();
+            self.retry_starved();
         }
-        match idle.retract(me) {
-            Left::Claimed => self.searching = true,
-            Left::Alone(lookout) => lookout.into_iter().for_each(|worker| self.shared.notify(worker)),
+        if idle.retract(me) == Left::Claimed {
+            self.searching = true;
         }
         // Where the second look found something there may be more, and whoever queued it may have relied on our search:
         // so it goes on. If another searches now, it began after our announcement, and will look.
@@ -209,29 +195,13 @@ impl<W: Wait> Turn<'_, W> {
                 std::thread::yield_now();
             }
         }
-        self.pace.slept();
+        self.pace.slept(core);
     }
 
     /// The look after the announcement: is anything queued anywhere?
     fn second_look(&self) -> bool {
         !self.shared.injector.is_empty()
             || self.shared.remotes.iter().any(|remote| !remote.stealer.is_empty())
-    }
-
-    /// The lookout's round: what the busy workers do not come to.
-    fn look_after_others(&self) {
-        for other in self.others() {
-            self.shared.wait.poll(other);
-            if !self.core.queue.is_empty() {
-                continue;
-            }
-            let remote = &self.shared.remotes[other];
-            match remote.steal_next() {
-                Some(runnable) => self.core.queue.push(runnable),
-                // One alone in a queue is announced to nobody: its worker is expected to come to it soon.
-                None => while remote.stealer.steal_batch(&self.core.queue).is_retry() {},
-            }
-        }
     }
 
     /// Queues what could not start before, where all can take it: there may be a context for it now, on any worker.
@@ -254,28 +224,43 @@ impl<W: Wait> Turn<'_, W> {
 }
 
 impl<W: Wait> Links for Turn<'_, W> {
-    fn next(&self, yielded: bool) -> Next {
-        // In a shutdown every coroutine is cancelled before it runs: `execute` does that.
-        if self.pace.look_is_due() || self.shared.is_closing() {
+    type Seat = Core;
+
+    fn cache<'s>(&self, core: &'s Core) -> &'s RefCell<Cache> {
+        &core.cache
+    }
+
+    fn next(&self, core: &Core, yielded: bool) -> Next {
+        core.budget.begin_run();
+        self.pace.end_of_run(&self.shared.remotes[self.worker]);
+        // In a shutdown every coroutine is cancelled before it runs: `drive` does that.
+        if self.look_is_due() || self.shared.is_closing() {
             return Next::Home;
         }
-        match self.own() {
+        match self.own(core) {
             Some(runnable) => Next::Run(runnable),
             None if yielded => Next::Same,
             None => Next::Home,
         }
     }
 
-    fn requeue(&self, runnable: Runnable) {
-        self.core.queue.push(runnable);
+    fn requeue(&self, core: Option<&Core>, runnable: Runnable) {
+        match core {
+            Some(core) => core.queue.push(runnable),
+            None => self.shared.inject(runnable),
+        }
     }
 
-    fn finished(&self) {
-        count(&self.shared.counters.of(self.core.worker).finished);
+    fn parking(&self, core: Option<&Core>) {
+        self.shared.counters.count(core.map(|core| core.worker), |set| &set.parks);
+    }
+
+    fn finished(&self, core: Option<&Core>) {
+        self.shared.counters.count(core.map(|core| core.worker), |set| &set.finished);
         self.retry_starved();
     }
 
-    fn starved(&self, runnable: Runnable, _error: io::Error) {
+    fn starved(&self, _core: &Core, runnable: Runnable, _error: io::Error) {
         // The error is for spawners: the pool tells the next one.
         let mut starved = self.shared.starved();
         starved.push(runnable);
@@ -294,47 +279,3 @@ fn until_certain(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable>
     }
 }
 
-/// When a busy worker is to look at the clock: often enough for [`POLL_EVERY`], as far as the last runs predict.
-struct Pace {
-    /// Coroutines to run until the next look; 0 until that look has been taken.
-    ticks_left: Cell<u32>,
-    ticks: u32,
-    clock: Instant,
-    polled: Instant,
-}
-
-impl Pace {
-    fn new() -> Pace {
-        let now = Instant::now();
-        Pace { ticks_left: Cell::new(1), ticks: 1, clock: now, polled: now }
-    }
-
-    /// Counts a coroutine that is about to run, unless it is time for a look.
-    #[inline]
-    fn look_is_due(&self) -> bool {
-        let left = self.ticks_left.get().saturating_sub(1);
-        self.ticks_left.set(left);
-        left == 0
-    }
-
-    /// Notes the time and says whether it is time to poll.
-    fn looked(&mut self, now: Instant) -> bool {
-        let per_tick = (now - self.clock) / self.ticks;
-        let aim = POLL_EVERY / 2;
-        let fit = aim.as_nanos() / per_tick.as_nanos().max(1);
-        self.ticks = u32::try_from(fit).unwrap_or(TICKS_MAX).clamp(1, TICKS_MAX);
-        // One more than the coroutines to run: the count ends at 0.
-        self.ticks_left.set(self.ticks + 1);
-        self.clock = now;
-        let due = now - self.polled >= POLL_EVERY;
-        if due {
-            self.polled = now;
-        }
-        due
-    }
-
-    /// Starts anew after a sleep, which has polled.
-    fn slept(&mut self) {
-        *self = Pace::new();
-    }
-}

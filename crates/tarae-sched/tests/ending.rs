@@ -69,7 +69,7 @@ fn close_unwinds_the_parked_and_never_starts_the_queued() {
             busy.into_iter().for_each(|handle| assert_eq!(handle.join().unwrap(), 5));
             assert_eq!((started.load(Ordering::SeqCst), dropped.load(Ordering::SeqCst)), (0, 100));
             assert_eq!(scheduler.clear(), Ok(()));
-            assert_eq!(scheduler.counts().alive(), 0);
+            assert_eq!(scheduler.metrics().coroutines.alive(), 0);
         });
     }
 }
@@ -120,7 +120,7 @@ fn close_races_coroutines_that_park_and_spawn() {
             thread::sleep(Duration::from_micros(round * 20));
             assert!(end(&scheduler, Duration::from_secs(20)), "round {round}");
             handles.into_iter().for_each(|handle| drop(handle.join()));
-            assert_eq!((scheduler.clear(), scheduler.counts().alive()), (Ok(()), 0));
+            assert_eq!((scheduler.clear(), scheduler.metrics().coroutines.alive()), (Ok(()), 0));
         }
     });
 }

@@ -44,7 +44,7 @@ fn a_storm_of_spawns_from_foreign_threads_all_run_once() {
             threads.into_iter().for_each(|thread| thread.join().unwrap());
             assert_eq!(runs.load(Ordering::Relaxed), 2_000);
             assert!(end(&scheduler, DEADLINE));
-            assert_eq!((scheduler.counts().spawned, scheduler.counts().alive()), (2_000, 0));
+            assert_eq!((scheduler.metrics().spawned, scheduler.metrics().coroutines.alive()), (2_000, 0));
             assert_eq!(scheduler.clear(), Ok(()));
         });
     }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `state`, `reason`, `token` | anyone: atomics |
 //! | `schedule`, `attributes`, `table` | anyone: never written after `spawn` |
-//! | `context`, `suspender`, `seat`, `remembered` | whoever owns the stack, as the state word says |
+//! | `context`, `suspender`, `seat`, `remembered`, `stamp`, `mailbox`, `locks` | whoever owns the stack, as the state word says |
 //! | `joiner` | the join handle until it sets `JOINED`, then the completer |
 
 use std::cell::{Cell, UnsafeCell};
@@ -24,12 +24,13 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use tarae_context::{Context, Pool};
 
+use crate::adrift::Mailbox;
 use crate::body::{Body, Table};
-use crate::here::Seat;
 use crate::join::JoinHandle;
 use crate::park::Reason;
 use crate::runnable::Runnable;
 use crate::schedule::{Cause, Schedule};
+use crate::seat::Tenure;
 use crate::state::{State, Woken};
 
 /// What is said about a coroutine when it is spawned.
@@ -49,7 +50,7 @@ pub struct Attributes {
 ///
 /// - It is the first field of a `Body<F, T>` in an `Arc`, and `table` is that type's.
 /// - `context` is `Some` from the first run until the coroutine has ended.
-/// - `seat` is the seat of the worker that runs the coroutine, while it runs.
+/// - While the coroutine runs, `seat` is the tenure of the thread that runs it.
 ///
 /// The order of the fields is that of their use: what a switch touches comes first, in as few cache lines as it takes.
 #[repr(C)]
@@ -60,7 +61,13 @@ pub(crate) struct Header {
     token: AtomicBool,
     pub(crate) context: UnsafeCell<Option<Context>>,
     pub(crate) suspender: Cell<tarae_context::context::Suspender>,
-    pub(crate) seat: Cell<*const Seat>,
+    pub(crate) seat: Cell<*const Tenure>,
+    /// When it was queued, if that is being measured.
+    pub(crate) stamp: Cell<u64>,
+    /// Where it waits for its turn while it is locked to a kernel thread.
+    pub(crate) mailbox: UnsafeCell<Option<Arc<Mailbox>>>,
+    /// How many times it is locked to its kernel thread.
+    pub(crate) locks: Cell<u32>,
     pub(crate) schedule: Arc<dyn Schedule>,
     /// The key under which the scheduler remembers it, once it has parked.
     pub(crate) remembered: Cell<Option<u64>>,
@@ -84,6 +91,9 @@ impl Header {
             context: UnsafeCell::new(None),
             suspender: Cell::new(tarae_context::context::Suspender::NONE),
             seat: Cell::new(ptr::null()),
+            stamp: Cell::new(0),
+            mailbox: UnsafeCell::new(None),
+            locks: Cell::new(0),
             remembered: Cell::new(None),
             joiner: UnsafeCell::new(None),
         }
@@ -109,7 +119,10 @@ impl Header {
         // SAFETY: The state word gave the right to run to the caller of `wake` or `cancel`, who got `Schedule`; the
         // count was set aside when the coroutine parked.
         let runnable = unsafe { Runnable::from_parked(NonNull::from(self)) };
-        self.schedule.schedule(runnable, Cause::Woken);
+        match runnable.mailbox().cloned() {
+            None => self.schedule.schedule(runnable, Cause::Woken),
+            Some(mailbox) => mailbox.deliver(runnable),
+        }
     }
 
     /// Calls `f` with this coroutine's waker, without counting.

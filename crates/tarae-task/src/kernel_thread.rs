@@ -6,6 +6,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
+use crate::census;
+
 /// A kernel thread's wake flag.
 #[derive(Default)]
 struct Flag {
@@ -69,6 +71,8 @@ pub(crate) fn park(deadline: Option<Instant>) {
 }
 
 fn wait(flag: &Flag, deadline: Option<Instant>) {
+    // With a deadline it goes on by itself.
+    let _blocked = deadline.is_none().then(census::Blocked::new);
     let mut woken = flag.lock();
     while !std::mem::replace(&mut *woken, false) {
         woken = match deadline {

@@ -2,7 +2,7 @@
 //!
 //! Everything that waits in tarae, waits here; everything above knows two verbs ([`park()`], [`Waker::wake`]) and
 //! one value, [`Runnable`], the right to run a coroutine once. A coroutine is spawned as a `Runnable` and a
-//! [`JoinHandle`]; whoever runs the `Runnable` says on which [seat](mod@here) and from which cache of contexts.
+//! [`JoinHandle`]; whoever runs the `Runnable` says on which [seat] it runs.
 //!
 //! ```text
 //!  spawned ──run──► started ⇄ parked ──► done
@@ -24,36 +24,52 @@
 //! |---|---|
 //! | [`state`] | the state word: one atomic, model-checked |
 //! | [`coroutine`] | the coroutine object and the handle to it |
-//! | [`runnable`] | running it once |
+//! | [`runnable`] | the right to run it once |
+//! | [`run`] | running one after the other |
+//! | [`adrift`] | running without a worker: left behind, or locked to a kernel thread |
 //! | [`join`] | its result |
-//! | [`here`] | who runs on this thread, and on whose seat |
+//! | [`here`] | who runs on this thread |
+//! | [`seat`] | what a worker lends to what it runs, and how it is taken from a stuck thread |
+//! | [`hold`] | whether a thread still has its seat: one protocol, model-checked |
 //! | [`park`](mod@park) | park, wake, yield, for coroutines and kernel threads |
 //! | [`schedule`] | the trait that the scheduler implements above |
 //!
 //! [`Waker::wake`]: std::task::Waker::wake
 
+pub mod adrift;
+pub mod census;
 pub mod coroutine;
 pub mod here;
+pub mod hold;
 pub mod join;
 pub mod park;
+pub mod run;
 pub mod runnable;
 pub mod schedule;
+pub mod seat;
 pub mod state;
 
+mod barrier;
 mod body;
 mod kernel_thread;
 
 /// The atomics of the protocols in this crate; the crate of loom models puts its own in this place.
 mod sync {
-    pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+
+    pub(crate) use crate::barrier::{heavy, light};
 }
 
+pub use adrift::ThreadLock;
 pub use coroutine::{Attributes, Coroutine, spawn};
-pub use here::{current, prepare_thread, sit, with_coroutine, with_seat};
+pub use here::{current, prepare_thread, with_coroutine};
 pub use join::JoinHandle;
-pub use park::{Reason, park, park_deadline, waker, with_waker, yield_now};
+pub use park::{Reason, park, park_deadline, rejoin, waker, with_waker, yield_now};
+pub use run::Ran;
 pub use runnable::{Links, Next, Runnable};
 pub use schedule::{Cause, Schedule};
+pub use seat::{Place, Watch, give_up_seat, sit, with_seat};
 
 /// The payload with which a coroutine unwinds when it is cancelled. It never reaches the panic hook.
 #[derive(Debug)]

@@ -112,6 +112,20 @@ pub fn yield_now() {
     });
 }
 
+/// Goes back to the scheduler from a thread that was left behind, and returns on a worker. On a kernel thread it does
+/// nothing.
+///
+/// # Cancellation
+///
+/// Does not unwind: the next wait does.
+pub fn rejoin() {
+    with_current(|header| {
+        if let Some(header) = header {
+            suspend(header, SIGNAL_YIELD);
+        }
+    });
+}
+
 #[inline(always)]
 fn suspend(header: &Header, signal: u8) {
     assert_may_suspend();

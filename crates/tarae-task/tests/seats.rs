@@ -8,11 +8,11 @@ use std::thread;
 
 use tarae_context::{Cache, Pool, StackSize};
 use tarae_task::{
-    Attributes, Cause, Coroutine, JoinHandle, Links, Next, Runnable, Schedule, sit, with_seat, yield_now,
+    Attributes, Cause, Coroutine, JoinHandle, Links, Next, Ran, Runnable, Schedule, sit, with_seat, yield_now,
 };
 
 /// The seat of a worker: its name.
-struct Seat(&'static str);
+struct Seat(&'static str, RefCell<Cache>);
 
 /// Notes from which seat each wake came.
 #[derive(Debug, Default)]
@@ -37,17 +37,25 @@ impl Schedule for Notes {
 struct OneByOne(Arc<Notes>);
 
 impl Links for OneByOne {
-    fn next(&self, _yielded: bool) -> Next {
+    type Seat = Seat;
+
+    fn cache<'s>(&self, seat: &'s Seat) -> &'s RefCell<Cache> {
+        &seat.1
+    }
+
+    fn next(&self, _seat: &Seat, _yielded: bool) -> Next {
         Next::Home
     }
 
-    fn requeue(&self, runnable: Runnable) {
+    fn requeue(&self, _seat: Option<&Seat>, runnable: Runnable) {
         self.0.queue.lock().unwrap().push(runnable);
     }
 
-    fn finished(&self) {}
+    fn parking(&self, _seat: Option<&Seat>) {}
 
-    fn starved(&self, _runnable: Runnable, error: io::Error) {
+    fn finished(&self, _seat: Option<&Seat>) {}
+
+    fn starved(&self, _seat: &Seat, _runnable: Runnable, error: io::Error) {
         unreachable!("{error}");
     }
 }
@@ -69,8 +77,10 @@ fn make<T: Send + 'static>(
 fn run_on(name: &'static str, notes: &Arc<Notes>, runnable: Runnable) {
     let links = OneByOne(Arc::clone(notes));
     thread::spawn(move || {
-        let cache = RefCell::new(Cache::new(pool()));
-        sit(&Seat(name), || runnable.run(&cache, &links));
+        let seat = Seat(name, RefCell::new(Cache::new(pool())));
+        sit(Box::new(seat), |place, _| {
+            assert!(matches!(runnable.run(place, &links), Ran::Home(_)));
+        });
     })
     .join()
     .expect("nothing panics");

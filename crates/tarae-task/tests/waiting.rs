@@ -9,7 +9,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{DEADLINE, Queue, Worker, within};
+use common::{DEADLINE, Mailbox, Queue, Worker, within};
 use tarae_task::{
     Reason, current, park, park_deadline, waker, with_coroutine, with_seat, with_waker, yield_now,
 };
@@ -38,6 +38,21 @@ fn many_wakes_queue_a_parked_coroutine_once() {
     handle.coroutine().wake();
     assert_eq!(queue.len(), 0, "it is done");
     handle.join().unwrap();
+}
+
+/// It has said that it will park, and is not parked yet.
+#[test]
+fn a_wake_that_comes_while_it_is_being_parked_queues_it_again() {
+    for straight in [false, true] {
+        let queue = Queue::new();
+        let handle = queue.spawn(|| {
+            park(Reason::Other);
+            3
+        });
+        *queue.woken_at_parking.lock().unwrap() = Some(handle.coroutine().clone());
+        queue.run_straight_on(straight);
+        assert_eq!(handle.join().unwrap(), 3);
+    }
 }
 
 #[test]
@@ -135,15 +150,17 @@ fn the_seat_is_seen_by_the_worker_and_by_what_it_runs() {
 
 #[test]
 fn sitting_nests_on_a_kernel_thread() {
-    tarae_task::sit(&1_u32, || {
-        tarae_task::sit(&2_u32, || assert_eq!(with_seat(|seat: &u32| *seat), Some(2)));
-        assert_eq!(with_seat(|seat: &u32| *seat), Some(1));
+    let here = || with_seat(|seat: &u32| *seat);
+    tarae_task::sit(Box::new(1_u32), |first, _| {
+        tarae_task::sit(Box::new(2_u32), |second, _| assert_eq!((here(), *second), (Some(2), 2)));
+        assert_eq!((here(), *first), (Some(1), 1));
         let unwound = std::panic::catch_unwind(|| {
-            tarae_task::sit(&3_u32, || std::panic::resume_unwind(Box::new(())));
+            tarae_task::sit(Box::new(3_u32), |_, _| std::panic::resume_unwind(Box::new(())));
         });
         assert!(unwound.is_err());
-        assert_eq!(with_seat(|seat: &u32| *seat), Some(1));
+        assert_eq!((here(), *first), (Some(1), 1));
     });
+    assert_eq!(here(), None);
 }
 
 #[test]
@@ -196,35 +213,6 @@ fn who_runs_is_known_inside_and_nobody_runs_outside() {
     assert!(current().is_none());
     let coroutine = handle.coroutine().clone();
     assert_eq!(handle.join().unwrap(), Some(coroutine));
-}
-
-/// A cell that is filled and emptied by two sides, each waiting for the other.
-#[derive(Default)]
-struct Mailbox(Mutex<(Option<u64>, Vec<Waker>)>);
-
-impl Mailbox {
-    fn wait_for<R>(&self, mut attempt: impl FnMut(&mut Option<u64>) -> Option<R>) -> R {
-        loop {
-            let mut inner = self.0.lock().unwrap();
-            if let Some(result) = attempt(&mut inner.0) {
-                let waiting = std::mem::take(&mut inner.1);
-                drop(inner);
-                waiting.into_iter().for_each(Waker::wake);
-                return result;
-            }
-            inner.1.push(waker());
-            drop(inner);
-            park(Reason::Other);
-        }
-    }
-
-    fn send(&self, message: u64) {
-        self.wait_for(|cell| cell.is_none().then(|| *cell = Some(message)));
-    }
-
-    fn receive(&self) -> u64 {
-        self.wait_for(Option::take)
-    }
 }
 
 /// Pairs of coroutines, and of a coroutine and a kernel thread, on four threads; some are cancelled meanwhile.

@@ -39,9 +39,7 @@ impl Alarm {
     /// `None` on a kernel thread, which needs none.
     fn arm(deadline: Instant) -> Option<Alarm> {
         let waker = with_waker(Waker::clone);
-        // A coroutine's code runs on a worker: the number is there.
-        let armed = with_driver(|driver, worker| Some(driver.arm(worker?, deadline, waker))).flatten()?;
-        Some(Alarm(armed))
+        with_driver(|driver, worker| driver.arm(worker, deadline, waker)).map(Alarm)
     }
 }
 
@@ -52,8 +50,8 @@ impl Drop for Alarm {
     }
 }
 
-/// Calls `f` with what the workers of the calling coroutine's runtime wait on, and the number of the worker it runs on.
-/// `None` on a kernel thread.
+/// Calls `f` with what the workers of the calling coroutine's runtime wait on, and the number of the worker it runs on,
+/// if it runs on one. `None` on a kernel thread. `f` must not park.
 pub(crate) fn with_driver<R>(f: impl FnOnce(&Driver, Option<usize>) -> R) -> Option<R> {
     with_coroutine(|current| Scheduler::with_wait_of(current?, f))
 }

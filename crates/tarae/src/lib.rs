@@ -38,11 +38,13 @@
 pub mod net;
 pub mod thread;
 
+mod blocking;
 mod deadline;
 mod runtime;
 
 pub use runtime::{Builder, LeftBehind, Runtime, is_cancelled};
-pub use tarae_sched::Counts;
+pub use blocking::{ThreadLock, blocking, lock_thread};
+pub use tarae_sched::{CoroutineCounts, Histogram, Metrics, SlotCounts, ThreadCounts};
 pub use thread::{sleep, spawn, yield_now};
 
 /// Runs `f` as a coroutine and returns what it returns; on the default runtime, which starts on first use.

@@ -448,7 +448,7 @@ fn jobs_queued_before_the_threads_ran_out_run_when_there_are_threads_again() {
             let count = accepted.len() as u32;
             accepted.into_iter().for_each(|job| job.join().unwrap());
             assert_eq!(ran.load(Ordering::SeqCst), count);
-            eventually("all counted", || runtime.counts().alive() == 0);
+            eventually("all counted", || runtime.metrics().coroutines.alive() == 0);
         });
     });
 }

@@ -8,12 +8,14 @@ use super::*;
 fn counts_are_the_sums_of_all_sets() {
     let all = All::new(3);
     (0..3).for_each(|worker| count(&all.of(worker).spawned));
-    all.count_foreign_spawn();
-    count(&all.of(1).finished);
+    all.count(None, |set| &set.spawned);
+    all.count(Some(1), |set| &set.finished);
     count(&all.of(2).stolen);
-    count(&all.of(2).notified);
+    count(&all.of(2).remote_wakes);
+    count(&all.of(0).parks);
+    all.count(None, |set| &set.wakes);
     let counts = all.read();
-    assert_eq!(counts, Counts { spawned: 4, finished: 1, stolen: 1, notified: 1 });
+    assert_eq!(counts, Counts { spawned: 4, finished: 1, stolen: 1, remote_wakes: 1, parks: 1, wakes: 1 });
     assert_eq!(counts.alive(), 3);
 }
 

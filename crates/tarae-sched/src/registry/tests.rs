@@ -28,17 +28,25 @@ impl Schedule for Nowhere {
 struct Alone;
 
 impl Links for Alone {
-    fn next(&self, _yielded: bool) -> Next {
+    type Seat = RefCell<Cache>;
+
+    fn cache<'s>(&self, cache: &'s RefCell<Cache>) -> &'s RefCell<Cache> {
+        cache
+    }
+
+    fn next(&self, _cache: &RefCell<Cache>, _yielded: bool) -> Next {
         Next::Home
     }
 
-    fn requeue(&self, _runnable: Runnable) {
+    fn requeue(&self, _cache: Option<&RefCell<Cache>>, _runnable: Runnable) {
         unreachable!("nobody yields here");
     }
 
-    fn finished(&self) {}
+    fn parking(&self, _cache: Option<&RefCell<Cache>>) {}
 
-    fn starved(&self, _runnable: Runnable, error: std::io::Error) {
+    fn finished(&self, _cache: Option<&RefCell<Cache>>) {}
+
+    fn starved(&self, _cache: &RefCell<Cache>, _runnable: Runnable, error: std::io::Error) {
         unreachable!("{error}");
     }
 }
@@ -53,7 +61,7 @@ fn coroutine() -> (Runnable, JoinHandle<()>) {
 /// Runs it and says whether it was cancelled before.
 fn was_cancelled((runnable, handle): (Runnable, JoinHandle<()>)) -> bool {
     let cache = RefCell::new(Cache::new(Pool::of_size(StackSize::MIN)));
-    runnable.run(&cache, &Alone);
+    tarae_task::sit(Box::new(cache), |place, _| drop(runnable.run(place, &Alone)));
     assert!(handle.coroutine().is_done());
     handle.join().is_err_and(|payload| payload.is::<Cancelled>())
 }

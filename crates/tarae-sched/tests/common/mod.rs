@@ -54,7 +54,8 @@ impl Wait for Bells {
 }
 
 pub(crate) fn start(workers: usize) -> Scheduler<Bells> {
-    let config = Config { workers, stack_size: StackSize::MIN, name: format!("test-{workers}") };
+    let name = format!("test-{workers}");
+    let config = Config { workers, stack_size: StackSize::MIN, name, spare_threads_max: 64 };
     Scheduler::start(config, Bells::new(workers)).expect("a scheduler")
 }
 

@@ -6,14 +6,22 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tarae_context::{Cache, Pool, StackSize};
-use tarae_task::{Attributes, Cause, Coroutine, JoinHandle, Links, Next, Runnable, Schedule};
+use tarae_task::{
+    Attributes, Cause, Coroutine, JoinHandle, Links, Next, Place, Ran, Reason, Runnable, Schedule, Watch,
+    give_up_seat, park, sit, waker, with_seat,
+};
+
+pub(crate) mod crew;
+pub(crate) mod random;
+pub(crate) mod stuck;
 
 /// The longest that a test may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -24,11 +32,37 @@ pub(crate) struct Queue {
     pub(crate) finished: AtomicUsize,
     pub(crate) remembered: AtomicU64,
     pub(crate) forgotten: AtomicU64,
+    /// What was told by threads that had no seat.
+    pub(crate) adrift: Adrift,
+    /// Is woken as soon as somebody is about to park.
+    pub(crate) woken_at_parking: Mutex<Option<Coroutine>>,
+    /// Whether to do, where a coroutine is requeued, what is not allowed there.
+    pub(crate) give_up_at_requeue: AtomicBool,
+}
+
+/// How often a thread without a seat said what.
+#[derive(Debug, Default)]
+pub(crate) struct Adrift {
+    pub(crate) requeued: AtomicUsize,
+    pub(crate) parking: AtomicUsize,
+    pub(crate) finished: AtomicUsize,
+    pub(crate) scheduled: AtomicUsize,
+}
+
+impl Adrift {
+    /// How many were requeued, were about to park, have finished, and were scheduled.
+    pub(crate) fn counts(&self) -> [usize; 4] {
+        [&self.requeued, &self.parking, &self.finished, &self.scheduled]
+            .map(|count| count.load(Ordering::SeqCst))
+    }
 }
 
 impl Schedule for Queue {
     fn schedule(&self, runnable: Runnable, cause: Cause) {
         assert_eq!(cause, Cause::Woken);
+        if with_seat(|_: &Worker| ()).is_none() {
+            self.adrift.scheduled.fetch_add(1, Ordering::SeqCst);
+        }
         self.push(runnable);
     }
 
@@ -44,6 +78,15 @@ impl Schedule for Queue {
 
 pub(crate) fn pool() -> &'static Pool {
     Pool::of_size(StackSize::MIN)
+}
+
+/// How a stretch of driving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drove {
+    /// There was nothing more to do.
+    Idle,
+    LeftBehind,
+    Spent,
 }
 
 impl Queue {
@@ -84,6 +127,21 @@ impl Queue {
         handle
     }
 
+    /// Makes a seat that nobody sits on.
+    pub(crate) fn seat(self: &Arc<Self>) -> Box<Worker> {
+        self.counted_seat(&Drops::default())
+    }
+
+    /// As above; its drop is counted.
+    pub(crate) fn counted_seat(self: &Arc<Self>, drops: &Drops) -> Box<Worker> {
+        let cache = RefCell::new(Cache::new(pool()));
+        Box::new(Worker { queue: Arc::clone(self), cache, _counted: drops.counted() })
+    }
+
+    pub(crate) fn links(self: &Arc<Self>, straight: bool) -> Straight {
+        Straight { queue: Arc::clone(self), straight }
+    }
+
     /// Runs what is queued, on this thread, until nothing is.
     pub(crate) fn run(self: &Arc<Self>) {
         self.run_straight_on(false);
@@ -91,13 +149,50 @@ impl Queue {
 
     /// The same; `straight` goes from one coroutine to the next without coming home.
     pub(crate) fn run_straight_on(self: &Arc<Self>, straight: bool) {
-        let cache = RefCell::new(Cache::new(pool()));
-        let links = Worker { queue: Arc::clone(self), straight };
-        tarae_task::sit(&links, || {
-            while let Some(runnable) = self.pop() {
-                runnable.run(&cache, &links);
+        assert_eq!(self.drive(self.seat(), straight, |_| ()), Drove::Idle);
+    }
+
+    /// Runs what is queued, on this thread, until nothing is or until it is left behind. Sits on `seat`, and tells how that
+    /// can be watched.
+    pub(crate) fn drive(
+        self: &Arc<Self>,
+        seat: Box<Worker>,
+        straight: bool,
+        tell: impl FnOnce(Watch<Worker>),
+    ) -> Drove {
+        self.drive_while(seat, straight, tell, || false)
+    }
+
+    /// As above; does not end for having nothing to do while `wanted`.
+    pub(crate) fn drive_while(
+        self: &Arc<Self>,
+        seat: Box<Worker>,
+        straight: bool,
+        tell: impl FnOnce(Watch<Worker>),
+        wanted: impl Fn() -> bool,
+    ) -> Drove {
+        let links = self.links(straight);
+        sit(seat, |place, watch| {
+            tell(watch);
+            self.drive_at(place, &links, wanted)
+        })
+    }
+
+    fn drive_at(&self, mut place: Place<'_, Worker>, links: &Straight, wanted: impl Fn() -> bool) -> Drove {
+        loop {
+            let Some(runnable) = self.pop() else {
+                if !wanted() {
+                    return Drove::Idle;
+                }
+                thread::yield_now();
+                continue;
+            };
+            match runnable.run(place, links) {
+                Ran::Home(home) => place = home,
+                Ran::LeftBehind => return Drove::LeftBehind,
+                Ran::Spent => return Drove::Spent,
             }
-        });
+        }
     }
 
     /// Runs what is queued, on this thread, until `count` coroutines have ended in all.
@@ -111,14 +206,29 @@ impl Queue {
     }
 }
 
-/// A worker, and its seat.
+/// A worker's seat.
+#[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) queue: Arc<Queue>,
+    cache: RefCell<Cache>,
+    _counted: Counted,
+}
+
+/// What a worker does between two coroutines.
+#[derive(Debug)]
+pub(crate) struct Straight {
+    queue: Arc<Queue>,
     straight: bool,
 }
 
-impl Links for Worker {
-    fn next(&self, yielded: bool) -> Next {
+impl Links for Straight {
+    type Seat = Worker;
+
+    fn cache<'s>(&self, seat: &'s Worker) -> &'s RefCell<Cache> {
+        &seat.cache
+    }
+
+    fn next(&self, _seat: &Worker, yielded: bool) -> Next {
         match self.straight.then(|| self.queue.pop()) {
             None => Next::Home,
             Some(Some(runnable)) => Next::Run(runnable),
@@ -127,16 +237,38 @@ impl Links for Worker {
         }
     }
 
-    fn requeue(&self, runnable: Runnable) {
+    fn requeue(&self, seat: Option<&Worker>, runnable: Runnable) {
+        self.note(seat, &self.queue.adrift.requeued);
+        if self.queue.give_up_at_requeue.load(Ordering::SeqCst) {
+            drop(give_up_seat::<Worker>());
+        }
         self.queue.push(runnable);
     }
 
-    fn finished(&self) {
+    fn parking(&self, seat: Option<&Worker>) {
+        self.note(seat, &self.queue.adrift.parking);
+        let woken = self.queue.woken_at_parking.lock().unwrap().take();
+        woken.iter().for_each(Coroutine::wake);
+    }
+
+    fn finished(&self, seat: Option<&Worker>) {
+        self.note(seat, &self.queue.adrift.finished);
         self.queue.finished.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn starved(&self, _runnable: Runnable, error: io::Error) {
+    fn starved(&self, _seat: &Worker, _runnable: Runnable, error: io::Error) {
         unreachable!("{error}");
+    }
+}
+
+impl Straight {
+    /// A seat that is passed is the caller's, and one that is not is not to be had otherwise.
+    fn note(&self, seat: Option<&Worker>, adrift: &AtomicUsize) {
+        let here = with_seat(|seat: &Worker| std::ptr::from_ref(seat).addr());
+        assert_eq!(here, seat.map(|seat| std::ptr::from_ref(seat).addr()));
+        if seat.is_none() {
+            adrift.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -160,6 +292,45 @@ pub(crate) struct Counted(Arc<AtomicUsize>);
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A cell that is filled and emptied by two sides, each waiting for the other.
+#[derive(Default)]
+pub(crate) struct Mailbox(Mutex<(Option<u64>, Vec<Waker>)>);
+
+impl Mailbox {
+    fn wait_for<R>(&self, mut attempt: impl FnMut(&mut Option<u64>) -> Option<R>) -> R {
+        loop {
+            let mut inner = self.0.lock().unwrap();
+            if let Some(result) = attempt(&mut inner.0) {
+                let waiting = std::mem::take(&mut inner.1);
+                drop(inner);
+                waiting.into_iter().for_each(Waker::wake);
+                return result;
+            }
+            inner.1.push(waker());
+            drop(inner);
+            park(Reason::Other);
+        }
+    }
+
+    pub(crate) fn send(&self, message: u64) {
+        self.wait_for(|cell| cell.is_none().then(|| *cell = Some(message)));
+    }
+
+    pub(crate) fn receive(&self) -> u64 {
+        self.wait_for(Option::take)
+    }
+}
+
+/// Waits, on a kernel thread or holding one fast, until `condition` holds.
+#[track_caller]
+pub(crate) fn wait_until(condition: impl Fn() -> bool) {
+    let until = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < until, "not so in time");
+        thread::sleep(Duration::from_micros(50));
     }
 }
 

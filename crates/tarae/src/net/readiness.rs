@@ -4,6 +4,8 @@
 //! that the caller runs on, once, for both directions. From then on the reactor's readiness is asked before the call:
 //! what is known to block is not tried.
 //!
+//! A coroutine that never finds its sockets empty would never park: after its turn it lets others run.
+//!
 //! A reactor serves as long as its runtime runs. A socket that outlives the runtime it was registered with is
 //! registered anew by the next coroutine that would wait on it.
 
@@ -15,9 +17,11 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tarae_reactor::{Side, Source, Wait, WaitKey};
+use tarae_sched::Scheduler;
 use tarae_task::{Reason, with_coroutine};
 
 use crate::deadline::{wait_until, with_driver};
+use crate::runtime::driver::Driver;
 
 /// A socket's registration, made when it is first needed.
 ///
@@ -86,6 +90,8 @@ impl Readiness {
         deadline: impl FnOnce() -> Option<Instant>,
         mut try_call: impl FnMut() -> Tried<T>,
     ) -> io::Result<T> {
+        // Before the call, as nothing has been moved yet that an unwinding could lose.
+        Scheduler::<Driver>::be_fair();
         let known = self.lock().clone();
         if let Some(source) = &known {
             if let Some(result) = attempt(source, side, &mut try_call) {
@@ -134,7 +140,7 @@ impl Readiness {
         {
             return Ok(Arc::clone(source));
         }
-        let registered = with_driver(|driver, worker| driver.reactor(worker.unwrap_or(0)).register(fd));
+        let registered = with_driver(|driver, worker| driver.reactor(worker).register(fd));
         let source = Arc::new(registered.ok_or_else(|| io::Error::other("not on a coroutine"))??);
         let before = slot.replace(Arc::clone(&source));
         drop(slot);

@@ -1,9 +1,11 @@
 //! What an idle worker waits on: a reactor and a timer store each. The one place that joins the two.
 //!
 //! A timer is armed in the part of the worker that runs the caller, so only that worker, when it sleeps, need wake for
-//! it; a busy worker's part is polled by the lookout. A timer may be disarmed from anywhere, hence the lock.
+//! it; a stuck worker's part is polled by the monitor. A coroutine whose thread was left behind arms it anywhere, and tells
+//! that worker if it must wake sooner. A timer may be disarmed from anywhere, hence the lock.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ const TIMERS_PER_LOCK: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Driver {
     parts: Box<[CachePadded<Part>]>,
+    /// Where the next timer goes that is armed on no worker.
+    elsewhere: AtomicUsize,
 }
 
 /// What one worker waits on.
@@ -46,17 +50,37 @@ impl Driver {
             let timers = Mutex::new(Timers::new(origin));
             Ok(CachePadded::new(Part { reactor: Reactor::new()?, timers }))
         };
-        Ok(Driver { parts: (0..workers).map(|_| part()).collect::<io::Result<_>>()? })
+        Ok(Driver {
+            parts: (0..workers).map(|_| part()).collect::<io::Result<_>>()?,
+            elsewhere: AtomicUsize::new(0),
+        })
     }
 
-    /// The reactor of a worker.
-    pub(crate) fn reactor(&self, worker: usize) -> &Arc<Reactor> {
-        &self.parts[worker].reactor
+    /// The reactor of a worker, or of any.
+    pub(crate) fn reactor(&self, worker: Option<usize>) -> &Arc<Reactor> {
+        &self.parts[worker.unwrap_or_else(|| self.any())].reactor
     }
 
-    /// Has `waker` woken at `deadline`. Called on the worker.
-    pub(crate) fn arm(&self, worker: usize, deadline: Instant, waker: Waker) -> Armed {
-        Armed { worker, key: self.parts[worker].timers().insert(deadline, waker) }
+    /// Has `waker` woken at `deadline`. With a worker, called by whoever has its seat.
+    pub(crate) fn arm(&self, worker: Option<usize>, deadline: Instant, waker: Waker) -> Armed {
+        if let Some(worker) = worker {
+            return Armed { worker, key: self.parts[worker].timers().insert(deadline, waker) };
+        }
+        let worker = self.any();
+        let (key, is_first) = {
+            let mut timers = self.parts[worker].timers();
+            let first = timers.next_deadline();
+            (timers.insert(deadline, waker), first.is_none_or(|first| deadline < first))
+        };
+        if is_first {
+            // It may sleep until a later moment.
+            self.notify(worker);
+        }
+        Armed { worker, key }
+    }
+
+    fn any(&self) -> usize {
+        self.elsewhere.fetch_add(1, Ordering::Relaxed) % self.parts.len()
     }
 
     /// Takes a timer back; nothing happens if it has fired.

@@ -1,6 +1,7 @@
 //! The runtime: workers, and what they wait on, under one handle.
 
 mod builder;
+mod cpus;
 mod default;
 pub(crate) mod driver;
 
@@ -11,7 +12,7 @@ use std::panic::{Location, resume_unwind};
 use std::time::{Duration, Instant};
 
 use tarae_context::StackSize;
-use tarae_sched::{Counts, Scheduler};
+use tarae_sched::{Metrics, Scheduler};
 use tarae_task::{Reason, with_coroutine};
 
 pub use builder::Builder;
@@ -106,9 +107,22 @@ impl Runtime {
         self.scheduler.spawn(name, stack_size, spawned_at, f).map(JoinHandle::new)
     }
 
-    /// Returns what has happened in this runtime so far.
-    pub fn counts(&self) -> Counts {
-        self.scheduler.counts()
+    /// Returns what goes on in this runtime, and what has happened so far.
+    ///
+    /// A few microseconds for each worker; the runtime is not held up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = tarae::Runtime::builder().workers(2).build()?;
+    /// runtime.run(|| tarae::spawn(tarae::yield_now).join().unwrap());
+    /// let metrics = runtime.metrics();
+    /// assert_eq!((metrics.workers, metrics.spawned), (2, 2));
+    /// println!("waited for a worker: {}", metrics.schedule_latency);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn metrics(&self) -> Metrics {
+        self.scheduler.metrics()
     }
 
     /// Returns how many workers it has.
@@ -170,8 +184,7 @@ impl fmt::Debug for Runtime {
         f.debug_struct("Runtime")
             .field("name", &self.scheduler.name())
             .field("workers", &self.workers())
-            .field("counts", &self.counts())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

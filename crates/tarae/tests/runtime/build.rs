@@ -2,10 +2,11 @@
 
 use std::io::ErrorKind;
 
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tarae::{Builder, Runtime};
 
 use crate::support::proc::{open_descriptors, tasks_named};
-use crate::support::{bounded, child, eventually, runtime};
+use crate::support::{MOMENT, bounded, child, eventually, runtime};
 
 #[track_caller]
 fn refused(builder: Builder) -> String {
@@ -70,16 +71,49 @@ fn a_runtime_has_the_workers_it_was_asked_for_under_its_name() {
     bounded(|| {
         let runtime = Runtime::builder().workers(3).name("threesome").build().unwrap();
         assert_eq!(runtime.workers(), 3);
-        // A thread names itself when it starts to run.
-        eventually("three threads", || tasks_named("threesome-").len() == 3);
+        // A thread names itself when it starts to run. One for each worker, and the monitor.
+        eventually("four threads", || tasks_named("threesome-").len() == 4);
     });
 }
 
 #[test]
-fn the_default_number_of_workers_is_the_available_parallelism() {
+fn the_default_number_of_workers_is_what_std_says_or_its_quota_rounded_up() {
     bounded(|| {
-        let runtime = Runtime::builder().build().unwrap();
-        assert_eq!(runtime.workers(), std::thread::available_parallelism().unwrap().get());
+        let workers = Runtime::builder().build().unwrap().workers();
+        let std_says = std::thread::available_parallelism().unwrap().get().min(1024);
+        assert!((std_says..=std_says + 1).contains(&workers), "{workers} workers, std says {std_says}");
+    });
+}
+
+/// Limits the calling thread to one of its CPUs.
+fn stay_on_one_cpu() {
+    let allowed = sched_getaffinity(None).expect("a mask");
+    let mut one = CpuSet::new();
+    one.set((0..CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).expect("a CPU"));
+    sched_setaffinity(None, &one).expect("fewer CPUs are always allowed");
+}
+
+#[test]
+fn on_one_cpu_a_runtime_has_one_worker_unless_told_otherwise() {
+    child::alone("build::on_one_cpu_a_runtime_has_one_worker_unless_told_otherwise", || {
+        bounded(|| {
+            stay_on_one_cpu();
+            assert_eq!(Runtime::builder().build().unwrap().workers(), 1);
+            assert_eq!(runtime(2).workers(), 2);
+        });
+    });
+}
+
+#[test]
+fn on_one_cpu_the_default_runtime_has_one_worker() {
+    child::alone("build::on_one_cpu_the_default_runtime_has_one_worker", || {
+        bounded(|| {
+            stay_on_one_cpu();
+            assert_eq!(tarae::run(|| 6 * 7), 42);
+            eventually("its thread", || tasks_named("tarae-0").len() == 1);
+            std::thread::sleep(MOMENT);
+            assert!(tasks_named("tarae-1").is_empty(), "a second worker");
+        });
     });
 }
 
@@ -87,6 +121,6 @@ fn the_default_number_of_workers_is_the_available_parallelism() {
 fn debug_shows_name_and_workers() {
     bounded(|| {
         let text = format!("{:?}", runtime(2));
-        assert!(text.starts_with("Runtime { name: \"test\", workers: 2, counts: Counts {"), "{text}");
+        assert_eq!(text, "Runtime { name: \"test\", workers: 2, .. }");
     });
 }

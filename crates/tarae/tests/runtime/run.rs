@@ -53,12 +53,12 @@ fn run_inside_a_coroutine_of_another_runtime() {
 #[test]
 fn spawn_inside_a_coroutine_uses_its_runtime() {
     with_runtimes(|runtime| {
-        let before = runtime.counts().spawned;
+        let before = runtime.metrics().spawned;
         runtime.run(|| {
             let children: Vec<_> = (0..10).map(|n| tarae::spawn(move || n)).collect();
             assert_eq!(children.into_iter().map(|child| child.join().unwrap()).sum::<i32>(), 45);
         });
-        assert_eq!(runtime.counts().spawned - before, 11);
+        assert_eq!(runtime.metrics().spawned - before, 11);
     });
 }
 
@@ -150,8 +150,8 @@ fn all_is_counted_as_finished_in_the_end() {
     with_runtimes(|runtime| {
         let jobs: Vec<_> = (0..500).map(|_| runtime.spawn(thread::yield_now)).collect();
         jobs.into_iter().for_each(|job| job.join().unwrap());
-        crate::support::eventually("all finished", || runtime.counts().alive() == 0);
-        assert_eq!(runtime.counts().spawned, 500);
+        crate::support::eventually("all finished", || runtime.metrics().coroutines.alive() == 0);
+        assert_eq!(runtime.metrics().spawned, 500);
     });
 }
 

@@ -41,7 +41,7 @@ fn what_one_coroutine_spawns_runs_on_several_kernel_threads() {
                     children.into_iter().for_each(|child| child.join().unwrap());
                 });
             }
-            assert!(runtime.counts().stolen > 0);
+            assert!(runtime.metrics().stolen > 0);
         });
     }
 }

@@ -29,11 +29,11 @@ pub(crate) fn run<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -
         let result = runtime.run(act);
         let deadline = Instant::now() + PATIENCE;
         moves::wait_for_neighbours(deadline);
-        while runtime.counts().stolen == 0 {
+        while runtime.metrics().stolen == 0 {
             assert!(Instant::now() < deadline, "nobody steals");
             std::thread::sleep(Duration::from_millis(1));
         }
-        let stolen = runtime.counts().stolen;
+        let stolen = runtime.metrics().stolen;
         over.store(true, Ordering::SeqCst);
         crowd.join().expect("the crowd does not panic");
         (result, stolen)

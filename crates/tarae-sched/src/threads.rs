@@ -1,0 +1,267 @@
+//! Threads and workers are two things: which kernel thread drives which worker, and what the others do.
+//!
+//! | a thread is   | it                                                                | ends                        |
+//! |---------------|-------------------------------------------------------------------|-----------------------------|
+//! | driving       | has a worker's seat                                               | with the scheduler          |
+//! | left behind   | runs one coroutine, whose worker was given to another thread      | see below                   |
+//! | spare         | waits for a worker                                                | after [`SPARE_FOR`]         |
+//!
+//! ```text
+//!  started ──► driving ──hand-off──► left behind ──its coroutine waits or ends──► spare ──a worker──► driving
+//! ```
+//!
+//! A worker whose seat was taken goes to a spare thread, or to a new one. There are as many threads as workers, and at
+//! most `spares_max` more. When no thread can be had, the worker is *vacant*: it waits for the first thread that comes back,
+//! and the monitor tries again. Nothing of it is lost: others steal what it has queued, and poll for it.
+//!
+//! Spares are called last in, first out, so that those which are too many grow old and end.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tarae_task::census;
+
+use crate::core::Core;
+
+/// How long a spare thread waits for a worker before it ends.
+pub(crate) const SPARE_FOR: Duration = Duration::from_secs(10);
+
+/// The kernel threads of a scheduler.
+#[derive(Debug)]
+pub(crate) struct Threads {
+    workers: usize,
+    spares_max: usize,
+    state: Mutex<State>,
+    /// How many threads have been started, for their names.
+    named: AtomicUsize,
+    /// Workers that changed hands.
+    pub(crate) hand_offs: AtomicU64,
+    /// Of those, how many because a coroutine was stuck and had not said that it might be.
+    pub(crate) stalls: AtomicU64,
+    /// Workers that could not change hands, as there were too many threads.
+    pub(crate) stalls_at_limit: AtomicU64,
+    /// Threads that a coroutine is locked to.
+    pub(crate) locked: AtomicU64,
+}
+
+/// # Invariants
+///
+/// `total` counts the threads of all three kinds.
+#[derive(Debug)]
+struct State {
+    total: usize,
+    left_behind: usize,
+    spares: Vec<Arc<Spare>>,
+    vacant: Vec<Box<Core>>,
+    /// Set once: spares end, and so does whoever comes back.
+    closed: bool,
+}
+
+/// A thread that waits for a worker.
+#[derive(Debug, Default)]
+struct Spare {
+    order: Mutex<Order>,
+    called: Condvar,
+}
+
+#[derive(Debug, Default)]
+enum Order {
+    #[default]
+    Wait,
+    Drive(Box<Core>),
+    End,
+}
+
+/// What becomes of a worker without a thread.
+#[must_use]
+#[derive(Debug)]
+pub(crate) enum Staff {
+    /// A spare thread drives it.
+    Done,
+    /// A thread must be started for it. It is counted already.
+    Start(Box<Core>),
+}
+
+/// How many threads are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ThreadCounts {
+    /// Driving a worker.
+    pub driving: usize,
+    /// Running one coroutine that is stuck, blocks, or is locked to the thread; its worker went to another thread.
+    pub left_behind: usize,
+    /// Of those left behind, how many a coroutine is locked to.
+    pub locked: usize,
+    /// Waiting for a worker to be handed over.
+    pub spare: usize,
+}
+
+impl Threads {
+    /// The threads of that many workers, which are about to be started.
+    pub(crate) fn new(workers: usize, spares_max: usize) -> Threads {
+        let state =
+            State { total: workers, left_behind: 0, spares: Vec::new(), vacant: Vec::new(), closed: false };
+        Threads {
+            workers,
+            spares_max,
+            state: Mutex::new(state),
+            named: AtomicUsize::new(0),
+            hand_offs: AtomicU64::new(0),
+            stalls: AtomicU64::new(0),
+            stalls_at_limit: AtomicU64::new(0),
+            locked: AtomicU64::new(0),
+        }
+    }
+
+    /// A number for a new thread's name. The first are those of the workers.
+    pub(crate) fn number(&self) -> usize {
+        self.named.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether a thread can be had for one more worker, as far as one can say before.
+    pub(crate) fn can_replace(&self) -> bool {
+        let state = self.lock();
+        !state.closed && (!state.spares.is_empty() || state.total < self.workers + self.spares_max)
+    }
+
+    /// Finds a thread for a worker that was taken from one that is left behind.
+    pub(crate) fn hand_over(&self, core: Box<Core>) -> Staff {
+        self.hand_offs.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.lock();
+        state.left_behind += 1;
+        self.staff(state, core)
+    }
+
+    /// Finds a thread for a worker that had to wait for one; `None` if there is no such worker, or still no thread.
+    pub(crate) fn staff_vacant(&self) -> Option<Staff> {
+        let mut state = self.lock();
+        if state.spares.is_empty() && state.total >= self.workers + self.spares_max {
+            return None;
+        }
+        let core = state.vacant.pop()?;
+        Some(self.staff(state, core))
+    }
+
+    fn staff(&self, mut state: MutexGuard<'_, State>, core: Box<Core>) -> Staff {
+        if let Some(spare) = state.spares.pop() {
+            drop(state);
+            spare.give(Order::Drive(core));
+            return Staff::Done;
+        }
+        if state.total >= self.workers + self.spares_max {
+            state.vacant.push(core);
+            return Staff::Done;
+        }
+        state.total += 1;
+        Staff::Start(core)
+    }
+
+    /// Takes back a worker for which no thread could be started.
+    pub(crate) fn could_not_start(&self, core: Box<Core>) {
+        let mut state = self.lock();
+        state.total -= 1;
+        state.vacant.push(core);
+    }
+
+    /// A thread that was left behind comes back: waits for a worker, and returns it. `None`: the thread is to end.
+    pub(crate) fn come_back(&self) -> Option<Box<Core>> {
+        let mut state = self.lock();
+        state.left_behind -= 1;
+        if let Some(core) = state.vacant.pop() {
+            return Some(core);
+        }
+        if state.closed {
+            state.total -= 1;
+            return None;
+        }
+        let spare = Arc::<Spare>::default();
+        state.spares.push(Arc::clone(&spare));
+        drop(state);
+        spare.wait(|| self.retire(&spare))
+    }
+
+    /// A thread that was left behind ends, as it is not fit for others.
+    pub(crate) fn end_spent(&self) {
+        let mut state = self.lock();
+        state.left_behind -= 1;
+        state.total -= 1;
+    }
+
+    /// A thread that drove a worker to the scheduler's end, ends.
+    pub(crate) fn end_driving(&self) {
+        self.lock().total -= 1;
+    }
+
+    /// A spare has waited long enough. Returns whether it may end: nobody has called it.
+    fn retire(&self, spare: &Arc<Spare>) -> bool {
+        let mut state = self.lock();
+        let position = state.spares.iter().position(|other| Arc::ptr_eq(other, spare));
+        if let Some(position) = position {
+            state.spares.remove(position);
+            state.total -= 1;
+        }
+        position.is_some()
+    }
+
+    /// Ends the spares, and returns the workers for which there is no thread.
+    pub(crate) fn close(&self) -> Vec<Box<Core>> {
+        let (spares, vacant) = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.total -= state.spares.len();
+            (std::mem::take(&mut state.spares), std::mem::take(&mut state.vacant))
+        };
+        spares.iter().for_each(|spare| spare.give(Order::End));
+        vacant
+    }
+
+    pub(crate) fn counts(&self) -> ThreadCounts {
+        let locked = usize::try_from(self.locked.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let state = self.lock();
+        ThreadCounts {
+            driving: state.total - state.left_behind - state.spares.len(),
+            left_behind: state.left_behind,
+            locked: locked.min(state.left_behind),
+            spare: state.spares.len(),
+        }
+    }
+
+    /// Nothing under this lock panics, so poison carries no meaning.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Spare {
+    fn give(&self, order: Order) {
+        *self.lock() = order;
+        self.called.notify_one();
+    }
+
+    /// Waits for an order; `retire` says whether it may end when it has waited long enough.
+    fn wait(&self, retire: impl FnOnce() -> bool) -> Option<Box<Core>> {
+        let _blocked = census::Blocked::new();
+        let waits = |order: &mut Order| matches!(order, Order::Wait);
+        let order = self.lock();
+        let waited = self.called.wait_timeout_while(order, SPARE_FOR, waits);
+        let (mut order, result) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+        if result.timed_out() {
+            drop(order);
+            if retire() {
+                return None;
+            }
+            // Somebody has called: the order is on its way.
+            order = self.called.wait_while(self.lock(), waits).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        match std::mem::replace(&mut *order, Order::End) {
+            Order::Drive(core) => Some(core),
+            Order::Wait | Order::End => None,
+        }
+    }
+
+    /// Nothing under this lock panics, so poison carries no meaning.
+    fn lock(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
