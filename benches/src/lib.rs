@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod echo;
+pub mod tail;
 
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ impl Options {
 }
 
 /// The least, the median and the greatest.
-fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
+pub fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     let middle = values.get(values.len() / 2).copied().unwrap_or(f64::NAN);
     let end = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);

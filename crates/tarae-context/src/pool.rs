@@ -221,7 +221,9 @@ impl Pool {
                 };
             }
         };
+        FILLERS.fetch_add(1, Ordering::SeqCst);
         if std::thread::Builder::new().name("tarae-stacks".into()).spawn(filler).is_err() {
+            FILLERS.fetch_sub(1, Ordering::SeqCst);
             self.stock.filler_failed_to_start();
         }
     }
@@ -242,6 +244,13 @@ impl fmt::Debug for Pool {
             .field("promised", &self.promised.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
+}
+
+static FILLERS: AtomicUsize = AtomicUsize::new(0);
+
+/// How many kernel threads of the process make contexts ahead of need. They run no code of the program's.
+pub fn fillers() -> usize {
+    FILLERS.load(Ordering::SeqCst)
 }
 
 /// A worker's own contexts and promises, in front of a [`Pool`].

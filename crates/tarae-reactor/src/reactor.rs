@@ -12,7 +12,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub struct Reactor {
     /// Set before the sources are swept in `close`, and read by waiters after they are listed; the lock of the side
     /// between the two orders them.
     closed: AtomicBool,
+    /// How many polls have taken waiters out of their lists, and are waking them.
+    waking: AtomicUsize,
 }
 
 /// The right to poll.
@@ -74,6 +76,7 @@ impl Reactor {
             table: Mutex::new(Table::new(limit)),
             batches: Batches::default(),
             closed: AtomicBool::new(false),
+            waking: AtomicUsize::new(0),
         }))
     }
 
@@ -202,11 +205,29 @@ impl Reactor {
         lock(&self.table).len()
     }
 
+    /// Whether anybody waits for a source, or is being woken by a poll.
+    pub fn has_waiters(&self) -> bool {
+        let listed = lock(&self.table).iter().any(|descriptor| {
+            [Side::Read, Side::Write].into_iter().any(|side| descriptor.side(side).has_waiters())
+        });
+        // In this order: who is not listed any more was counted before. SeqCst: so that it is an order.
+        listed || self.waking.load(Ordering::SeqCst) > 0
+    }
+
     /// Marks the sides that `turn`'s events are for, ends the turn, wakes their waiters.
     fn dispatch(&self, turn: MutexGuard<'_, Turn>) -> usize {
         if turn.events.is_empty() {
             return 0;
         }
+        /// Counts down also when a waker panics.
+        struct Waking<'a>(&'a AtomicUsize);
+        impl Drop for Waking<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        self.waking.fetch_add(1, Ordering::SeqCst);
+        let _waking = Waking(&self.waking);
         let mut woken = self.batches.take();
         self.mark(&turn.events, &mut woken);
         drop(turn);

@@ -164,6 +164,12 @@ impl SideState {
         left.is_some()
     }
 
+    /// Whether anybody waits.
+    pub(crate) fn has_waiters(&self) -> bool {
+        let waiters = lock(&self.waiters);
+        waiters.first.is_some() || !waiters.more.is_empty()
+    }
+
     /// Records an event and moves the waiters to `woken`; the caller wakes them when it holds no lock.
     pub(crate) fn event(&self, hangup: bool, woken: &mut Vec<Waker>) {
         let flags = if hangup { READY | HANGUP } else { READY };

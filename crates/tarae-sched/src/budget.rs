@@ -53,7 +53,10 @@ mod tests {
     /// Runs operations of this length until the turn is over, and returns how long that was.
     fn turn_of(budget: &Budget, operation: Duration) -> Duration {
         let start = Instant::now();
-        (1..).map(|done| operation * done).find(|passed| budget.is_spent_at(|| start + *passed)).expect("an end")
+        (1..)
+            .map(|done| operation * done)
+            .find(|passed| budget.is_spent_at(|| start + *passed))
+            .expect("an end")
     }
 
     #[test]

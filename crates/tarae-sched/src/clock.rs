@@ -24,7 +24,7 @@ impl Clock {
         Clock { origin: Instant::now() }
     }
 
-    /// A stamp of the present that stands for `weight` coroutines; never 0.
+    /// A stamp of the present that stands for `weight` coroutines.
     pub(crate) fn stamp(&self, weight: u64) -> u64 {
         let weight = weight.clamp(1, (1 << WEIGHT_BITS) - 1);
         self.now() << WEIGHT_BITS | weight

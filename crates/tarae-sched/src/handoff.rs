@@ -7,8 +7,8 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tarae_task::{ThreadLock, give_up_seat, prepare_thread, rejoin, with_coroutine};

@@ -96,8 +96,7 @@ pub(crate) enum Rested {
 
 impl Idle {
     pub(crate) fn new(workers: usize) -> Idle {
-        let sleepers =
-            Sleepers { asleep: Vec::with_capacity(workers), monitor_rests: false, ended: false };
+        let sleepers = Sleepers { asleep: Vec::with_capacity(workers), monitor_rests: false, ended: false };
         Idle {
             workers,
             word: AtomicUsize::new(0),

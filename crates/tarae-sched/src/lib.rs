@@ -29,12 +29,14 @@
 //! | [`histogram`], [`clock`] | how long things took, by sample |
 //! | [`metrics`] | all of it, for the user |
 //! | [`report`] | telling about stalls |
+//! | [`deadlock`] | nobody can run, and nobody is left who could wake anybody |
 //! | [`shutdown`] | cancel, wait, leave |
 //!
 //! It knows coroutines by `tarae-task` and nothing of sockets or clocks' timers. The decisions: `docs/design/0003`.
 
 #![forbid(unsafe_code)]
 
+pub mod deadlock;
 pub mod histogram;
 pub mod metrics;
 pub mod scheduler;
@@ -63,6 +65,7 @@ mod sync {
     pub(crate) use crossbeam_utils::atomic::AtomicCell;
 }
 
+pub use deadlock::Deadlock;
 pub use histogram::Histogram;
 pub use metrics::{CoroutineCounts, Metrics, SlotCounts};
 pub use scheduler::{Config, Scheduler};

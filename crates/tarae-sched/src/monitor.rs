@@ -10,8 +10,9 @@
 //! 4. and if there is none, takes the worker from its thread and gives it to another one: a hand-off.
 //!
 //! **How long is too long.** A thread that waits in the kernel uses no CPU, and to replace it costs little: it is replaced
-//! at the second step that finds it so. One that computes is given [`COMPUTES_MAX`], as a replacement would only compete
-//! with it for the CPU. The kernel says which of the two it is.
+//! at the second step that finds it so; or at the first, if such a thread was replaced at the last step: calls that block
+//! come in swarms, and each that is let wait delays all behind it. One that computes is given [`COMPUTES_MAX`], as a
+//! replacement would only compete with it for the CPU. The kernel says which of the two it is.
 //!
 //! **How often it steps.** After something happened, every [`STEP_MIN`]; then each step is twice as long, up to
 //! [`STEP_MAX`], or [`STEP_MAX_WITH_SLEEPERS`] while a CPU is free, since then waiting is in vain. When all workers have
@@ -27,16 +28,17 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tarae_task::Coroutine;
 use tarae_task::hold::Seen;
-use tarae_task::{Coroutine, census};
 
+use crate::deadlock::Verdict;
 use crate::idle::Rested;
 use crate::report::{Reports, Stall};
 use crate::scheduler::Shared;
 use crate::wait::Wait;
 
-/// The shortest step. A chain of blocking calls costs each about this long.
-const STEP_MIN: Duration = Duration::from_micros(250);
+/// The shortest step. In a swarm of blocking calls each delays the next by about this long.
+const STEP_MIN: Duration = Duration::from_micros(200);
 
 /// The longest step while all workers are busy.
 const STEP_MAX: Duration = Duration::from_millis(4);
@@ -50,6 +52,9 @@ const COMPUTES_MAX: Duration = Duration::from_millis(5);
 /// How long all workers have slept before the monitor rests.
 const QUIET: Duration = Duration::from_millis(16);
 
+/// When it looks for a deadlock once more, if it could not be certain the first time.
+const SECOND_LOOK: Duration = Duration::from_millis(500);
+
 /// Starts the monitor of a scheduler.
 pub(crate) fn start<W: Wait>(shared: &Arc<Shared<W>>) -> io::Result<()> {
     let shared = Arc::clone(shared);
@@ -62,6 +67,8 @@ struct Monitor<'a, W: Wait> {
     shared: &'a Arc<Shared<W>>,
     workers: Vec<Watched>,
     step: Duration,
+    /// Whether a thread that waited in the kernel was replaced at the last step, and at this one.
+    swarm: [bool; 2],
     reports: Reports,
 }
 
@@ -91,23 +98,31 @@ impl<'a, W: Wait> Monitor<'a, W> {
     fn new(shared: &'a Arc<Shared<W>>) -> Monitor<'a, W> {
         let fresh = Watched { seen: None, since: Instant::now(), looks: 0, asleep: false, waited: false };
         let workers = vec![fresh; shared.remotes.len()];
-        Monitor { shared, workers, step: STEP_MIN, reports: Reports::new() }
+        Monitor { shared, workers, step: STEP_MIN, swarm: [false; 2], reports: Reports::new() }
     }
 
     fn watch(mut self) {
         let mut quiet_since = None;
+        let mut rests_after = QUIET;
         while !self.shared.idle.has_ended() {
             thread::sleep(self.step);
             let step = self.step();
             self.step = self.next_step(step);
             if !step.all_asleep {
                 quiet_since = None;
+                rests_after = QUIET;
                 continue;
             }
             let now = Instant::now();
-            if now - *quiet_since.get_or_insert(now) >= QUIET {
+            if now - *quiet_since.get_or_insert(now) >= rests_after {
+                if self.shared.look_for_deadlock() == Verdict::Unknown && rests_after == QUIET {
+                    // A thread may have been on its way out.
+                    rests_after = SECOND_LOOK;
+                    self.step = SECOND_LOOK;
+                    continue;
+                }
                 quiet_since = None;
-                let _blocked = census::Blocked::new();
+                rests_after = QUIET;
                 if self.shared.idle.rest() == Rested::Ended {
                     return;
                 }
@@ -136,6 +151,7 @@ impl<'a, W: Wait> Monitor<'a, W> {
             step.eventful = true;
             shared.staff(staff);
         }
+        self.swarm = [self.swarm[1], false];
         for worker in 0..self.workers.len() {
             step.eventful |= self.look_after(worker);
         }
@@ -184,7 +200,7 @@ impl<'a, W: Wait> Monitor<'a, W> {
         let blocking = remote.blocking.load(Ordering::Relaxed);
         let waits = blocking || waits_in_the_kernel(remote.thread.load(Ordering::Relaxed));
         self.workers[worker].waited = waits;
-        if !(waits && before.waited || blocking || stuck_for >= COMPUTES_MAX) {
+        if !(waits && (before.waited || self.swarm[0]) || blocking || stuck_for >= COMPUTES_MAX) {
             // A thread that was found waiting is looked at again soon.
             return waits;
         }
@@ -195,6 +211,7 @@ impl<'a, W: Wait> Monitor<'a, W> {
         }
         let Some((core, coroutine)) = watch.take() else { return false };
         shared.hand_over(core);
+        self.swarm[1] |= waits;
         if !blocking {
             shared.threads.stalls.fetch_add(1, Ordering::Relaxed);
             self.report(&coroutine, stuck_for, waits, waiting, now);
@@ -202,7 +219,14 @@ impl<'a, W: Wait> Monitor<'a, W> {
         true
     }
 
-    fn report(&mut self, coroutine: &Coroutine, stuck_for: Duration, waits: bool, waiting: usize, now: Instant) {
+    fn report(
+        &mut self,
+        coroutine: &Coroutine,
+        stuck_for: Duration,
+        waits: bool,
+        waiting: usize,
+        now: Instant,
+    ) {
         let stall = Stall { runtime: &self.shared.name, coroutine, stuck_for, waits, waiting };
         self.reports.stall(&stall, now);
     }

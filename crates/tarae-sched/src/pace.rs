@@ -27,8 +27,10 @@ pub(crate) struct Pace {
     polled: Instant,
     /// The number of the run at which the last sample was taken.
     sampled: usize,
-    /// When the run began that is being measured, and how many runs it stands for.
-    begun: Cell<Option<(Instant, u64)>>,
+    /// When the run began that is being measured.
+    begun: Cell<Option<Instant>>,
+    /// How many runs that one stands for.
+    stands_for: u64,
 }
 
 impl Pace {
@@ -41,6 +43,7 @@ impl Pace {
             polled: now,
             sampled: 0,
             begun: Cell::new(None),
+            stands_for: 0,
         }
     }
 
@@ -81,7 +84,8 @@ impl Pace {
         // Where few runs fit between two looks, each is worth a look at the clock.
         if runs >= RUNS_PER_SAMPLE || self.ticks == 1 {
             self.sampled = run;
-            self.begun.set(Some((Instant::now(), runs.max(1) as u64)));
+            self.stands_for = runs.max(1) as u64;
+            self.begun.set(Some(Instant::now()));
         }
     }
 
@@ -93,8 +97,9 @@ impl Pace {
         fn record(remote: &Remote, begun: Instant, runs: u64) {
             remote.run_slice.record(begun.elapsed(), runs);
         }
-        if let Some((begun, runs)) = self.begun.take() {
-            record(remote, begun, runs);
+        if let Some(begun) = self.begun.get() {
+            self.begun.set(None);
+            record(remote, begun, self.stands_for);
         }
     }
 }

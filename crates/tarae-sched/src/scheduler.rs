@@ -17,6 +17,7 @@ use tarae_task::{Attributes, Cause, Coroutine, JoinHandle, Runnable, Schedule, w
 use crate::clock::Clock;
 use crate::core::{Core, Remote};
 use crate::counters::{All, count};
+use crate::deadlock::Runs;
 use crate::idle::{Idle, WORKERS_MAX};
 use crate::monitor;
 use crate::registry::Registry;
@@ -82,6 +83,7 @@ pub(crate) struct Shared<W> {
     /// Set once: whatever runs from now on is cancelled first.
     pub(crate) closing: AtomicBool,
     pub(crate) ending: Mutex<Ending>,
+    pub(crate) runs: Runs,
 }
 
 impl<W: Wait> Scheduler<W> {
@@ -118,6 +120,7 @@ impl<W: Wait> Scheduler<W> {
             starved_count: AtomicUsize::new(0),
             closing: AtomicBool::new(false),
             ending: Mutex::new(Ending::new(config.workers)),
+            runs: Runs::default(),
         });
         let scheduler = Scheduler { shared };
         scheduler.start_threads(cores)?;
@@ -342,10 +345,13 @@ impl<W: Wait> Schedule for Shared<W> {
             }
         });
         if let Some(runnable) = runnable {
-            self.counters.count(None, match cause {
-                Cause::Spawned => |set| &set.spawned,
-                Cause::Woken => |set| &set.wakes,
-            });
+            self.counters.count(
+                None,
+                match cause {
+                    Cause::Spawned => |set| &set.spawned,
+                    Cause::Woken => |set| &set.wakes,
+                },
+            );
             self.inject(runnable);
         }
     }

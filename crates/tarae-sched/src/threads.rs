@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tarae_task::census;
+use tarae_task::census::Blocked;
 
 use crate::core::Core;
 
@@ -61,8 +61,14 @@ struct State {
 /// A thread that waits for a worker.
 #[derive(Debug, Default)]
 struct Spare {
-    order: Mutex<Order>,
+    place: Mutex<Place>,
     called: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    order: Order,
+    blocked: Blocked,
 }
 
 #[derive(Debug, Default)]
@@ -235,33 +241,43 @@ impl Threads {
 
 impl Spare {
     fn give(&self, order: Order) {
-        *self.lock() = order;
+        {
+            let mut place = self.lock();
+            place.blocked.clear();
+            place.order = order;
+        }
         self.called.notify_one();
     }
 
     /// Waits for an order; `retire` says whether it may end when it has waited long enough.
     fn wait(&self, retire: impl FnOnce() -> bool) -> Option<Box<Core>> {
-        let _blocked = census::Blocked::new();
-        let waits = |order: &mut Order| matches!(order, Order::Wait);
-        let order = self.lock();
-        let waited = self.called.wait_timeout_while(order, SPARE_FOR, waits);
-        let (mut order, result) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+        let waits = |place: &mut Place| {
+            let waits = matches!(place.order, Order::Wait);
+            if waits {
+                place.blocked.set();
+            }
+            waits
+        };
+        let waited = self.called.wait_timeout_while(self.lock(), SPARE_FOR, waits);
+        let (mut place, result) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
         if result.timed_out() {
-            drop(order);
+            place.blocked.clear();
+            drop(place);
             if retire() {
                 return None;
             }
             // Somebody has called: the order is on its way.
-            order = self.called.wait_while(self.lock(), waits).unwrap_or_else(|poisoned| poisoned.into_inner());
+            place =
+                self.called.wait_while(self.lock(), waits).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
-        match std::mem::replace(&mut *order, Order::End) {
+        match std::mem::replace(&mut place.order, Order::End) {
             Order::Drive(core) => Some(core),
             Order::Wait | Order::End => None,
         }
     }
 
     /// Nothing under this lock panics, so poison carries no meaning.
-    fn lock(&self) -> MutexGuard<'_, Order> {
-        self.order.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -18,6 +18,10 @@ pub trait Wait: Send + Sync + fmt::Debug + 'static {
     /// Says that the workers have ended, or are given up: nobody waits or polls any more. May be called twice.
     fn close(&self);
 
+    /// Whether anybody waits, in any part, for something that may happen outside of the process, or in time; or did, and is
+    /// being woken.
+    fn may_wake(&self) -> bool;
+
     /// Makes the current or the next [`wait`](Self::wait) for `worker` return.
     fn notify(&self, worker: usize);
 }

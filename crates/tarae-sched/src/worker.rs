@@ -91,8 +91,7 @@ impl<W: Wait> Turn<'_, W> {
     fn own(&self, core: &Core) -> Option<Runnable> {
         let remote = &self.shared.remotes[self.worker];
         let mut runnable = core.pop(remote)?;
-        let stamp = runnable.take_stamp();
-        if stamp != 0 {
+        if let Some(stamp) = runnable.take_stamp() {
             self.shared.clock.record(stamp, &remote.schedule_latency);
         }
         Some(runnable)
@@ -278,4 +277,3 @@ fn until_certain(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable>
         }
     }
 }
-

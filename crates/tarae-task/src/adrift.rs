@@ -20,7 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use tarae_context::Suspended;
 
-use crate::census;
+use crate::census::Blocked;
 use crate::here::with_current;
 use crate::park::{SIGNAL_PARK, SIGNAL_YIELD, rejoin};
 use crate::run::{Ran, park};
@@ -83,38 +83,48 @@ impl<L: Links> Adrift<'_, L> {
 /// Where the kernel thread of a locked coroutine waits for its turn.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    runnable: Mutex<Option<Runnable>>,
+    contents: Mutex<Contents>,
     delivered: Condvar,
     /// The scheduler's; dropped at the end of the lock.
     _token: Box<dyn Any + Send + Sync>,
 }
 
+#[derive(Debug, Default)]
+struct Contents {
+    runnable: Option<Runnable>,
+    blocked: Blocked,
+}
+
 impl Mailbox {
     fn new(token: Box<dyn Any + Send + Sync>) -> Mailbox {
-        Mailbox { runnable: Mutex::new(None), delivered: Condvar::new(), _token: token }
+        Mailbox { contents: Mutex::default(), delivered: Condvar::new(), _token: token }
     }
 
     /// Gives the thread its coroutine back.
     pub(crate) fn deliver(&self, runnable: Runnable) {
-        let before = self.lock().replace(runnable);
+        let before = {
+            let mut contents = self.lock();
+            contents.blocked.clear();
+            contents.runnable.replace(runnable)
+        };
         debug_assert!(before.is_none(), "there is one `Runnable` for a coroutine");
         self.delivered.notify_one();
     }
 
     fn wait(&self) -> Runnable {
-        let _blocked = census::Blocked::new();
-        let mut place = self.lock();
+        let mut contents = self.lock();
         loop {
-            match place.take() {
-                Some(runnable) => return runnable,
-                None => place = self.delivered.wait(place).unwrap_or_else(|poisoned| poisoned.into_inner()),
+            if let Some(runnable) = contents.runnable.take() {
+                return runnable;
             }
+            contents.blocked.set();
+            contents = self.delivered.wait(contents).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
     }
 
     /// Nothing under this lock panics, so poison carries no meaning.
-    fn lock(&self) -> MutexGuard<'_, Option<Runnable>> {
-        self.runnable.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `state`, `reason`, `token` | anyone: atomics |
 //! | `schedule`, `attributes`, `table` | anyone: never written after `spawn` |
-//! | `context`, `suspender`, `seat`, `remembered`, `stamp`, `mailbox`, `locks` | whoever owns the stack, as the state word says |
+//! | `context`, `suspender`, `seat`, `remembered`, `stamp(ed)`, `mailbox`, `locks` | whoever owns the stack, as the state word says |
 //! | `joiner` | the join handle until it sets `JOINED`, then the completer |
 
 use std::cell::{Cell, UnsafeCell};
@@ -59,15 +59,17 @@ pub(crate) struct Header {
     pub(crate) reason: AtomicU8,
     /// The token of `thread::park` and `unpark`.
     token: AtomicBool,
+    /// Whether there is a `stamp`.
+    pub(crate) stamped: Cell<bool>,
     pub(crate) context: UnsafeCell<Option<Context>>,
     pub(crate) suspender: Cell<tarae_context::context::Suspender>,
     pub(crate) seat: Cell<*const Tenure>,
-    /// When it was queued, if that is being measured.
-    pub(crate) stamp: Cell<u64>,
     /// Where it waits for its turn while it is locked to a kernel thread.
     pub(crate) mailbox: UnsafeCell<Option<Arc<Mailbox>>>,
     /// How many times it is locked to its kernel thread.
     pub(crate) locks: Cell<u32>,
+    /// When it was queued, if that is being measured.
+    pub(crate) stamp: Cell<u64>,
     pub(crate) schedule: Arc<dyn Schedule>,
     /// The key under which the scheduler remembers it, once it has parked.
     pub(crate) remembered: Cell<Option<u64>>,
@@ -91,6 +93,7 @@ impl Header {
             context: UnsafeCell::new(None),
             suspender: Cell::new(tarae_context::context::Suspender::NONE),
             seat: Cell::new(ptr::null()),
+            stamped: Cell::new(false),
             stamp: Cell::new(0),
             mailbox: UnsafeCell::new(None),
             locks: Cell::new(0),

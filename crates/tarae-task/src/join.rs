@@ -1,6 +1,7 @@
 //! The join handle: waits for a coroutine to end, and takes its result.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -41,21 +42,50 @@ impl<T> JoinHandle<T> {
     ///
     /// The payload of the panic that ended it; [`Cancelled`](crate::Cancelled) if it was cancelled.
     pub fn join(self) -> Result<T, Box<dyn Any + Send + 'static>> {
+        let never = self.wait(&mut || None::<Infallible>);
+        debug_assert!(never.is_none());
+        self.take().expect("the result of a coroutine that is done, asked for once")
+    }
+
+    /// As [`join`](Self::join), unless `give_up` says something before the coroutine has ended. It is asked whenever the
+    /// caller is woken.
+    ///
+    /// # Parks
+    ///
+    /// As [`join`](Self::join).
+    ///
+    /// # Errors
+    ///
+    /// What `give_up` says. The coroutine is detached then.
+    pub fn join_unless<E>(
+        self,
+        mut give_up: impl FnMut() -> Option<E>,
+    ) -> Result<Result<T, Box<dyn Any + Send + 'static>>, E> {
+        let given_up = self.wait(&mut give_up);
+        match given_up {
+            None => Ok(self.take().expect("the result of a coroutine that is done, asked for once")),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// Waits until it is done, or `give_up` says something.
+    fn wait<E>(&self, give_up: &mut impl FnMut() -> Option<E>) -> Option<E> {
         let header = self.coroutine.header();
-        if !header.state.is_done() {
-            // SAFETY: `JOINED` is not set yet: the slot is ours, the only join handle's.
-            unsafe { *header.joiner.get() = Some(waker()) };
-            match header.state.join() {
-                Join::Wait => {
-                    // A joiner that unwinds leaves its waker behind: a wake too many, which everyone allows for.
-                    while !header.state.is_done() {
-                        park(Reason::Join);
-                    }
+        if header.state.is_done() {
+            return None;
+        }
+        // SAFETY: `JOINED` is not set yet: the slot is ours, the only join handle's.
+        unsafe { *header.joiner.get() = Some(waker()) };
+        if header.state.join() == Join::Wait {
+            // A joiner that unwinds, or gives up, leaves its waker behind: a wake too many, which everyone allows for.
+            while !header.state.is_done() {
+                if let Some(error) = give_up() {
+                    return Some(error);
                 }
-                Join::Done => {}
+                park(Reason::Join);
             }
         }
-        self.take().expect("the result of a coroutine that is done, asked for once")
+        None
     }
 
     /// Takes the result of a coroutine whose result is written.

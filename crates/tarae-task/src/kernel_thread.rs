@@ -6,19 +6,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use crate::census;
+use crate::census::Blocked;
 
 /// A kernel thread's wake flag.
 #[derive(Default)]
 struct Flag {
-    woken: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    woken: bool,
+    /// While it waits without a deadline: with one it goes on by itself.
+    blocked: Blocked,
 }
 
 impl Flag {
     /// Nothing under this lock panics, so poison carries no meaning.
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.woken.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -28,7 +35,11 @@ impl Wake for Flag {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let was = std::mem::replace(&mut *self.lock(), true);
+        let was = {
+            let mut state = self.lock();
+            state.blocked.clear();
+            std::mem::replace(&mut state.woken, true)
+        };
         if !was {
             self.changed.notify_one();
         }
@@ -71,18 +82,19 @@ pub(crate) fn park(deadline: Option<Instant>) {
 }
 
 fn wait(flag: &Flag, deadline: Option<Instant>) {
-    // With a deadline it goes on by itself.
-    let _blocked = deadline.is_none().then(census::Blocked::new);
-    let mut woken = flag.lock();
-    while !std::mem::replace(&mut *woken, false) {
-        woken = match deadline {
-            None => flag.changed.wait(woken).unwrap_or_else(|poisoned| poisoned.into_inner()),
+    let mut state = flag.lock();
+    while !std::mem::replace(&mut state.woken, false) {
+        state = match deadline {
+            None => {
+                state.blocked.set();
+                flag.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner())
+            }
             Some(deadline) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     return;
                 }
-                flag.changed.wait_timeout(woken, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0
+                flag.changed.wait_timeout(state, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0
             }
         };
     }

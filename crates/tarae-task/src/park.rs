@@ -1,5 +1,6 @@
 //! Park, wake and yield: the two verbs, for coroutines and for plain kernel threads.
 
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
@@ -29,6 +30,20 @@ pub enum Reason {
     Read = 4,
     /// Room for data, or a connection being made.
     Write = 5,
+}
+
+impl fmt::Display for Reason {
+    /// Completes "waits for".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Other => "something without a name",
+            Reason::Join => "the end of a coroutine (join)",
+            Reason::Unpark => "unpark",
+            Reason::Sleep => "a moment in time (sleep)",
+            Reason::Read => "data or a peer (socket)",
+            Reason::Write => "room for data or a connection (socket)",
+        })
+    }
 }
 
 impl Reason {

@@ -100,20 +100,21 @@ impl Runnable {
         self.header().state.cancel_runnable();
     }
 
-    /// Notes the time at which it was queued, in a unit and from an origin of the scheduler's choice; not 0.
-    #[inline]
-    pub fn stamp(&mut self, time: u64) {
-        self.header().stamp.set(time);
+    /// Notes when it was queued, in a form of the scheduler's choice.
+    pub fn stamp(&mut self, stamp: u64) {
+        self.header().stamp.set(stamp);
+        self.header().stamped.set(true);
     }
 
-    /// Takes what [`stamp`](Self::stamp) has noted; 0 if nothing.
+    /// Takes what [`stamp`](Self::stamp) has noted, if anything.
     #[inline]
-    pub fn take_stamp(&mut self) -> u64 {
-        let time = self.header().stamp.get();
-        if time != 0 {
-            self.header().stamp.set(0);
-        }
-        time
+    pub fn take_stamp(&mut self) -> Option<u64> {
+        let header = self.header();
+        // A flag beside what a switch touches anyway, so that the stamp itself need not be.
+        header.stamped.get().then(|| {
+            header.stamped.set(false);
+            header.stamp.get()
+        })
     }
 
     /// The context of a coroutine that has started.

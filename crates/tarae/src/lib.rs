@@ -42,8 +42,8 @@ mod blocking;
 mod deadline;
 mod runtime;
 
-pub use runtime::{Builder, LeftBehind, Runtime, is_cancelled};
 pub use blocking::{ThreadLock, blocking, lock_thread};
+pub use runtime::{Builder, LeftBehind, Runtime, is_cancelled};
 pub use tarae_sched::{CoroutineCounts, Histogram, Metrics, SlotCounts, ThreadCounts};
 pub use thread::{sleep, spawn, yield_now};
 
@@ -55,7 +55,8 @@ pub use thread::{sleep, spawn, yield_now};
 ///
 /// # Panics
 ///
-/// With the payload of `f`, if `f` panics; if no coroutine can be made.
+/// With the payload of `f`, if `f` panics; if no coroutine can be made; and in a certain deadlock, as
+/// [`Runtime::run`] says.
 ///
 /// # Examples
 ///
@@ -68,5 +69,8 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    spawn(f).join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+    if tarae_task::with_coroutine(|current| current.is_some()) {
+        return spawn(f).join().unwrap_or_else(|payload| std::panic::resume_unwind(payload));
+    }
+    runtime::default_runtime().expect("failed to start the default runtime").run(f)
 }

@@ -46,6 +46,10 @@ impl Wait for Bells {
 
     fn close(&self) {}
 
+    fn may_wake(&self) -> bool {
+        false
+    }
+
     fn notify(&self, worker: usize) {
         let (rung, changed) = &self.0[worker];
         *rung.lock().unwrap() = true;

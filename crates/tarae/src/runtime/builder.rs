@@ -23,7 +23,12 @@ const SPARE_THREADS_MAX: usize = 512;
 
 impl Builder {
     pub(super) fn new() -> Builder {
-        Builder { workers: None, stack_size: None, name: "tarae".into(), spare_threads_max: SPARE_THREADS_MAX }
+        Builder {
+            workers: None,
+            stack_size: None,
+            name: "tarae".into(),
+            spare_threads_max: SPARE_THREADS_MAX,
+        }
     }
 
     /// Sets how many workers there are, 1 to 1,024: how many coroutines run at the same time.

@@ -31,6 +31,8 @@ pub(crate) struct Driver {
 struct Part {
     reactor: Arc<Reactor>,
     timers: Mutex<Timers<Waker>>,
+    /// How many threads have taken timers out, and are waking whoever armed them.
+    firing: AtomicUsize,
 }
 
 /// Where a timer was armed, for disarming it.
@@ -48,7 +50,7 @@ impl Driver {
         let origin = Instant::now();
         let part = || {
             let timers = Mutex::new(Timers::new(origin));
-            Ok(CachePadded::new(Part { reactor: Reactor::new()?, timers }))
+            Ok(CachePadded::new(Part { reactor: Reactor::new()?, timers, firing: AtomicUsize::new(0) }))
         };
         Ok(Driver {
             parts: (0..workers).map(|_| part()).collect::<io::Result<_>>()?,
@@ -111,6 +113,13 @@ impl Wait for Driver {
         self.parts.iter().for_each(|part| part.reactor.close());
     }
 
+    fn may_wake(&self) -> bool {
+        self.parts.iter().any(|part| {
+            // In this order: a timer that is not stored any more was counted before.
+            !part.timers().is_empty() || part.firing.load(Ordering::SeqCst) > 0 || part.reactor.has_waiters()
+        })
+    }
+
     fn notify(&self, worker: usize) {
         self.parts[worker].reactor.notify();
     }
@@ -124,13 +133,15 @@ impl Part {
         }
         let now = Instant::now();
         let mut fired = Vec::new();
+        self.firing.fetch_add(1, Ordering::SeqCst);
         loop {
             let done = self.timers().expire_some(now, TIMERS_PER_LOCK, &mut fired);
             fired.drain(..).for_each(Waker::wake);
             if done {
-                return;
+                break;
             }
         }
+        self.firing.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// epoll_wait(2) on a descriptor of ours fails for no reason that waiting could mend; if it does, timers must go

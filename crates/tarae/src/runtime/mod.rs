@@ -68,14 +68,19 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// With the payload of `f`, if `f` panics; if no coroutine can be made.
+    /// With the payload of `f`, if `f` panics; if no coroutine can be made. On a kernel thread, with a list of who waits
+    /// for what, if nothing in the process can ever wake any coroutine, or `f`, again. That is told only when it is
+    /// certain: when every kernel thread of the process is known to wait.
     #[track_caller]
     pub fn run<F, T>(&self, f: F) -> T
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.spawn(f).join().unwrap_or_else(|payload| resume_unwind(payload))
+        match self.scheduler.run_to_end(self.spawn(f).into_inner()) {
+            Ok(outcome) => outcome.unwrap_or_else(|payload| resume_unwind(payload)),
+            Err(deadlock) => panic!("{deadlock}"),
+        }
     }
 
     /// Spawns `f` as a coroutine of this runtime.

@@ -19,6 +19,10 @@ impl<T> JoinHandle<T> {
         JoinHandle { handle, thread: OnceLock::new() }
     }
 
+    pub(crate) fn into_inner(self) -> tarae_task::JoinHandle<T> {
+        self.handle
+    }
+
     /// Returns a handle to the coroutine.
     pub fn thread(&self) -> &Thread {
         self.thread.get_or_init(|| Thread::of_coroutine(self.handle.coroutine().clone()))

@@ -1,0 +1,59 @@
+//! The program in tarae's words.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::sync::mpsc::Sender;
+
+use super::sleeps::{NAP, Sleeper};
+use super::{Block, Contender, Hog, MESSAGE, WORKERS};
+
+pub(super) struct Tarae {
+    runtime: tarae::Runtime,
+}
+
+impl Tarae {
+    pub(super) fn start() -> io::Result<Tarae> {
+        Ok(Tarae { runtime: tarae::Runtime::builder().workers(WORKERS).build()? })
+    }
+}
+
+impl Contender for Tarae {
+    fn serve(&self, tell: Sender<io::Result<SocketAddr>>) {
+        self.runtime.spawn(move || -> io::Result<()> {
+            let listener = tarae::net::TcpListener::bind("127.0.0.1:0")?;
+            let _ = tell.send(listener.local_addr());
+            for stream in listener.incoming() {
+                let mut stream = stream?;
+                stream.set_nodelay(true)?;
+                tarae::spawn(move || -> io::Result<()> {
+                    let mut buffer = [0; MESSAGE];
+                    loop {
+                        match stream.read(&mut buffer)? {
+                            0 => return Ok(()),
+                            count => stream.write_all(&buffer[..count])?,
+                        }
+                    }
+                });
+            }
+            Ok(())
+        });
+    }
+
+    fn sleep(&self, sleeper: Sleeper) {
+        self.runtime.spawn(move || {
+            for sleep in sleeper.sleeps() {
+                sleep.begin();
+                tarae::sleep(NAP);
+                sleep.end();
+            }
+        });
+    }
+
+    fn hog(&self, hog: Hog) {
+        self.runtime.spawn(move || hog.run());
+    }
+
+    fn block(&self, block: Block, marked: bool) {
+        self.runtime.spawn(move || if marked { tarae::blocking(|| block.run()) } else { block.run() });
+    }
+}
