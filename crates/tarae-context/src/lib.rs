@@ -35,6 +35,7 @@ compile_error!(
 );
 
 pub mod context;
+pub mod cpu_time;
 pub mod errno;
 pub mod identity;
 pub mod overflow;

@@ -9,10 +9,12 @@
 //! 3. if somebody waits now, wakes a sleeping worker, which steals what there is;
 //! 4. and if there is none, takes the worker from its thread and gives it to another one: a hand-off.
 //!
-//! **How long is too long.** A thread that waits in the kernel uses no CPU, and to replace it costs little: it is replaced
-//! at the second step that finds it so; or at the first, if such a thread was replaced at the last step: calls that block
-//! come in swarms, and each that is let wait delays all behind it. One that computes is given [`COMPUTES_MAX`], as a
-//! replacement would only compete with it for the CPU. The kernel says which of the two it is.
+//! **How long is too long.** A thread that waits in the kernel uses no CPU, and to replace it costs little; but most such
+//! waits are for a lock, and over soon. It is given [`WAITS_MAX`]; or no more than a step, if two others were replaced just
+//! now: calls that block come in swarms, and each that is let wait delays all behind it. One that computes is given
+//! [`COMPUTES_MAX`], as a replacement would only compete with it for the CPU; and that is CPU time, as one that waits for a
+//! CPU is not helped by another one that does. The kernel says which of the two it is, and how much it has used. A coroutine
+//! in `blocking` has said that it may take long, and is given no time at all.
 //!
 //! **How often it steps.** After something happened, every [`STEP_MIN`]; then each step is twice as long, up to
 //! [`STEP_MAX`], or [`STEP_MAX_WITH_SLEEPERS`] while a CPU is free, since then waiting is in vain. When all workers have
@@ -28,6 +30,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tarae_context::cpu_time;
 use tarae_task::Coroutine;
 use tarae_task::hold::Seen;
 
@@ -46,7 +49,14 @@ const STEP_MAX: Duration = Duration::from_millis(4);
 /// The longest step while one sleeps that could help.
 const STEP_MAX_WITH_SLEEPERS: Duration = Duration::from_millis(1);
 
-/// How long a coroutine may compute while others wait, before its worker goes to another thread.
+/// How long a coroutine may wait in the kernel while others wait, before its worker goes to another thread.
+const WAITS_MAX: Duration = Duration::from_millis(3);
+
+/// Two threads that were replaced within this time because they waited are a swarm. Longer than two [`WAITS_MAX`], so that
+/// one worker alone sees one, too.
+const SWARM: Duration = Duration::from_millis(12);
+
+/// How much CPU time a coroutine may use while others wait, before its worker goes to another thread.
 const COMPUTES_MAX: Duration = Duration::from_millis(5);
 
 /// How long all workers have slept before the monitor rests.
@@ -67,8 +77,8 @@ struct Monitor<'a, W: Wait> {
     shared: &'a Arc<Shared<W>>,
     workers: Vec<Watched>,
     step: Duration,
-    /// Whether a thread that waited in the kernel was replaced at the last step, and at this one.
-    swarm: [bool; 2],
+    /// When the last two threads were replaced because they waited in the kernel.
+    swarm: [Option<Instant>; 2],
     reports: Reports,
 }
 
@@ -80,8 +90,8 @@ struct Watched {
     since: Instant,
     looks: u64,
     asleep: bool,
-    /// Whether it was waiting in the kernel at the last step.
-    waited: bool,
+    /// What its thread had used when it was first found to hold others up.
+    used: Option<Duration>,
 }
 
 /// What a step came to.
@@ -96,9 +106,9 @@ struct Step {
 
 impl<'a, W: Wait> Monitor<'a, W> {
     fn new(shared: &'a Arc<Shared<W>>) -> Monitor<'a, W> {
-        let fresh = Watched { seen: None, since: Instant::now(), looks: 0, asleep: false, waited: false };
+        let fresh = Watched { seen: None, since: Instant::now(), looks: 0, asleep: false, used: None };
         let workers = vec![fresh; shared.remotes.len()];
-        Monitor { shared, workers, step: STEP_MIN, swarm: [false; 2], reports: Reports::new() }
+        Monitor { shared, workers, step: STEP_MIN, swarm: [None; 2], reports: Reports::new() }
     }
 
     fn watch(mut self) {
@@ -151,7 +161,6 @@ impl<'a, W: Wait> Monitor<'a, W> {
             step.eventful = true;
             shared.staff(staff);
         }
-        self.swarm = [self.swarm[1], false];
         for worker in 0..self.workers.len() {
             step.eventful |= self.look_after(worker);
         }
@@ -170,7 +179,7 @@ impl<'a, W: Wait> Monitor<'a, W> {
         let watched = &mut self.workers[worker];
         watched.looks = looks;
         if !same || before.asleep {
-            *watched = Watched { seen, since: now, waited: false, ..watched.clone() };
+            *watched = Watched { seen, since: now, used: None, ..watched.clone() };
         }
         if before.asleep {
             return false;
@@ -198,11 +207,18 @@ impl<'a, W: Wait> Monitor<'a, W> {
         let Some(watch) = watch else { return false };
         let stuck_for = now - before.since;
         let blocking = remote.blocking.load(Ordering::Relaxed);
-        let waits = blocking || waits_in_the_kernel(remote.thread.load(Ordering::Relaxed));
-        self.workers[worker].waited = waits;
-        if !(waits && (before.waited || self.swarm[0]) || blocking || stuck_for >= COMPUTES_MAX) {
-            // A thread that was found waiting is looked at again soon.
-            return waits;
+        let thread = remote.thread.load(Ordering::Relaxed);
+        let waits = blocking || waits_in_the_kernel(thread);
+        let too_long = if waits {
+            blocking || stuck_for >= WAITS_MAX || self.is_swarm(now)
+        } else {
+            // Where the kernel does not say, the time that has passed must do.
+            let used = cpu_time::of_thread(thread).unwrap_or(stuck_for);
+            used.saturating_sub(*self.workers[worker].used.get_or_insert(used)) >= COMPUTES_MAX
+        };
+        if !too_long {
+            // It is looked at again soon.
+            return true;
         }
         if !shared.threads.can_replace() {
             shared.threads.stalls_at_limit.fetch_add(1, Ordering::Relaxed);
@@ -211,12 +227,18 @@ impl<'a, W: Wait> Monitor<'a, W> {
         }
         let Some((core, coroutine)) = watch.take() else { return false };
         shared.hand_over(core);
-        self.swarm[1] |= waits;
+        if waits {
+            self.swarm = [self.swarm[1], Some(now)];
+        }
         if !blocking {
             shared.threads.stalls.fetch_add(1, Ordering::Relaxed);
             self.report(&coroutine, stuck_for, waits, waiting, now);
         }
         true
+    }
+
+    fn is_swarm(&self, now: Instant) -> bool {
+        self.swarm.iter().all(|replaced| replaced.is_some_and(|replaced| now - replaced <= SWARM))
     }
 
     fn report(
