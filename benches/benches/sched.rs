@@ -1,8 +1,10 @@
 //! `sched/yield`, `sched/spawn_join`, `sched/spawn_many`: the scheduler with one worker and with two, against tokio's
-//! with as many.
+//! with as many. `sched/jobs_100us`: how much of two CPUs it uses. `sched/blocking`: what a mark costs.
 
 #![forbid(unsafe_code)]
 
+use std::hint::black_box;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -20,6 +22,8 @@ fn main() {
         spawn_join(&options, workers, &tarae, &tokio);
         spawn_many(&options, workers, &tarae, &tokio);
     }
+    jobs(&options);
+    blocking(&options);
 }
 
 fn yields(
@@ -127,6 +131,80 @@ fn spawn_many(options: &Options, workers: usize, tarae: &tarae::Runtime, tokio: 
                 })
             }),
         ],
+    );
+}
+
+/// Ten thousand jobs of 100 µs of CPU each, all spawned by one: how far two workers get with them.
+fn jobs(options: &Options) {
+    const JOBS: u64 = 10_000;
+    let runtime = |workers| tarae::Runtime::builder().workers(workers).build().expect("a runtime");
+    let (one, two) = (runtime(1), runtime(2));
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let run = |runtime: &tarae::Runtime| {
+        runtime.run(|| {
+            let start = Instant::now();
+            let all: Vec<_> = (0..JOBS).map(|_| tarae::spawn(job)).collect();
+            all.into_iter().for_each(|one| one.join().expect("it does not panic"));
+            start.elapsed()
+        })
+    };
+    options.compare(
+        "sched/jobs_100us",
+        JOBS,
+        "nothing",
+        vec![
+            contender("tarae, 2 workers", || run(&two)),
+            contender("tokio, 2 workers", || {
+                on_tokio(&tokio, async {
+                    let start = Instant::now();
+                    let all: Vec<_> = (0..JOBS).map(|_| tokio::spawn(async { job() })).collect();
+                    for one in all {
+                        one.await.expect("it does not panic");
+                    }
+                    start.elapsed()
+                })
+            }),
+            contender("tarae, 1 worker", || run(&one)),
+        ],
+    );
+}
+
+/// Computes for about 100 µs. Of CPU time, not of wall time: two jobs on one CPU take twice as long.
+fn job() {
+    static STEPS: OnceLock<u64> = OnceLock::new();
+    let compute = |steps: u64| {
+        (0..steps).fold(1_u64, |state, step| black_box(state.wrapping_mul(6_364_136_223_846_793_005) ^ step))
+    };
+    let steps = *STEPS.get_or_init(|| {
+        const SAMPLE: u64 = 1_000_000;
+        let took = (0..5).map(|_| {
+            let start = Instant::now();
+            compute(SAMPLE);
+            start.elapsed()
+        });
+        SAMPLE * 100_000 / took.min().expect("five").as_nanos() as u64
+    });
+    compute(steps);
+}
+
+/// A call that does nothing, marked as one that may block, when nobody waits for the worker. Alone: tokio's
+/// `block_in_place` gives the worker away at the first call, and has none to give at the next.
+fn blocking(options: &Options) {
+    const CALLS: u64 = 1_000_000;
+    let tarae = tarae::Runtime::builder().workers(1).build().expect("a runtime");
+    options.compare(
+        "sched/blocking/nobody_waits",
+        CALLS,
+        "a hand-off",
+        vec![contender("tarae", || {
+            tarae.run(|| {
+                let start = Instant::now();
+                for call in 0..CALLS {
+                    black_box(tarae::blocking(|| call));
+                }
+                start.elapsed()
+            })
+        })],
     );
 }
 

@@ -8,4 +8,5 @@ mod idle;
 mod run;
 mod shutdown;
 mod shutdown_late;
+mod silent;
 mod stealing;
