@@ -105,7 +105,7 @@ mod tests {
 
         /// What the monitor does: looks after the workers while one is awake, and rests while none is.
         fn monitor(&self) {
-            while self.idle.rest() == Rested::Called {
+            while self.idle.rest(None) == Rested::Called {
                 if self.next.iter().any(Queue::pop) {
                     self.inject();
                 }

@@ -7,12 +7,13 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 use crossbeam_deque::{Stealer, Worker as Deque};
 use tarae_context::{Cache, Pool};
 use tarae_task::{Runnable, Watch};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Turn};
 use crate::counters::count;
 use crate::histogram::Recorder;
 use crate::next_slot::{Filled, NextSlot};
@@ -30,8 +31,8 @@ pub(crate) struct Remote {
     watch: Mutex<Option<Watch<Core>>>,
     /// The kernel's number of the thread that drives the worker.
     pub(crate) thread: AtomicI32,
-    /// Whether what runs here said that it may block. Advice to the monitor.
-    pub(crate) blocking: AtomicBool,
+    /// What the coroutine that runs does with its turn.
+    pub(crate) turn: Turn,
     /// How often the worker has looked at its sockets and timers.
     pub(crate) looks: AtomicU64,
     /// Set by the monitor, to have the worker look around before its next run.
@@ -55,7 +56,7 @@ impl Remote {
     /// A thread sits down.
     pub(crate) fn begin_tenure(&self, watch: Watch<Core>) {
         self.thread.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::Relaxed);
-        self.blocking.store(false, Ordering::Relaxed);
+        self.turn.begin_run();
         let before = self.watch_slot().replace(watch);
         drop(before);
     }
@@ -98,9 +99,11 @@ pub(crate) struct Core {
     next_in_a_row: Cell<u32>,
     /// While the worker wakes many at once, they go to the queue, in their order, and others are told once, after.
     pub(crate) in_batch: Cell<bool>,
+    /// When the worker last looked at its sockets and timers, whichever thread drove it.
+    pub(crate) polled: Cell<Instant>,
     /// Whether the next coroutine that is queued is to be stamped, for the histogram of latencies.
     pub(crate) stamps_next: Cell<bool>,
-    /// What the running coroutine has used of its turn.
+    /// How much of its turn the coroutine that runs has used.
     pub(crate) budget: Budget,
 }
 
@@ -112,7 +115,7 @@ impl Core {
             next: NextSlot::new(),
             watch: Mutex::new(None),
             thread: AtomicI32::new(0),
-            blocking: AtomicBool::new(false),
+            turn: Turn::default(),
             looks: AtomicU64::new(0),
             look_wanted: AtomicBool::new(false),
             run_slice: Recorder::new(),
@@ -126,6 +129,7 @@ impl Core {
             next_filled: Filled::default(),
             next_in_a_row: Cell::new(0),
             in_batch: Cell::new(false),
+            polled: Cell::new(Instant::now()),
             stamps_next: Cell::new(false),
             budget: Budget::default(),
         };

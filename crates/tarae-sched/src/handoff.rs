@@ -7,15 +7,15 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tarae_task::{ThreadLock, give_up_seat, prepare_thread, rejoin, with_coroutine};
 
 use crate::core::Core;
 use crate::scheduler::{Scheduler, Shared};
-use crate::threads::Staff;
+use crate::threads::{Reserved, Spare};
 use crate::wait::Wait;
 use crate::worker::{Drove, drive};
 
@@ -38,9 +38,8 @@ impl<W: Wait> Scheduler<W> {
                 }
             }
         }
-        let Some(shared) = Self::of_caller() else {
-            return f();
-        };
+        let shared = Self::with_shared_of_caller(|shared| shared.this.upgrade()).flatten();
+        let Some(shared) = shared else { return f() };
         if BLOCKING.replace(BLOCKING.get() + 1) == 0 {
             shared.begin_blocking();
         }
@@ -53,11 +52,12 @@ impl<W: Wait> Scheduler<W> {
     ///
     /// # Errors
     ///
-    /// `QuotaExceeded` if the scheduler may have no more threads; `Unsupported` in a coroutine of another kind of
+    /// `QuotaExceeded` if the scheduler may have no more threads; what the system says if it gives none; `Unsupported` in a coroutine of another kind of
     /// scheduler.
     pub fn lock_thread() -> io::Result<ThreadLock> {
         ThreadLock::new(|| {
-            let shared = Self::of_caller().ok_or(io::ErrorKind::Unsupported)?;
+            let shared = Self::with_shared_of_caller(|shared| shared.this.upgrade()).flatten();
+            let shared = shared.ok_or(io::ErrorKind::Unsupported)?;
             shared.leave_worker()?;
             shared.threads.locked.fetch_add(1, Ordering::Relaxed);
             Ok(Locked(shared))
@@ -65,22 +65,30 @@ impl<W: Wait> Scheduler<W> {
     }
 
     /// Counts an operation of the calling coroutine that could have waited and did not, and lets others run if it has had
-    /// its turn.
+    /// its turn, or goes back to a worker if it has none: one that never waits would never come back.
     ///
     /// # Cancellation
     ///
     /// As [`yield_now`](tarae_task::yield_now).
     pub fn be_fair() {
-        let spent = tarae_task::with_seat(|core: &Core| core.budget.is_spent());
-        if spent == Some(true) {
+        let spent = Self::with_shared_of_caller(|shared| {
+            shared.with_core(|core| core.budget.is_spent(&shared.remotes[core.worker].turn))
+        });
+        let over = match spent {
+            // Not a coroutine, or not one of ours.
+            None => false,
+            Some(None) => BLOCKING.get() == 0 && !tarae_task::is_locked(),
+            Some(Some(spent)) => spent,
+        };
+        if over {
             tarae_task::yield_now();
         }
     }
 
-    fn of_caller() -> Option<Arc<Shared<W>>> {
+    fn with_shared_of_caller<R>(f: impl FnOnce(&Shared<W>) -> R) -> Option<R> {
         with_coroutine(|current| {
             let schedule = current?.schedule();
-            (&**schedule as &dyn Any).downcast_ref::<Shared<W>>()?.this.upgrade()
+            Some(f((&**schedule as &dyn Any).downcast_ref::<Shared<W>>()?))
         })
     }
 }
@@ -97,7 +105,7 @@ impl<W> Drop for Locked<W> {
 impl<W: Wait> Shared<W> {
     fn begin_blocking(&self) {
         let others_wait = self.with_core(|core| {
-            self.remotes[core.worker].blocking.store(true, Ordering::Relaxed);
+            self.remotes[core.worker].turn.set_blocking(true);
             core.has_queued() || !self.injector.is_empty()
         });
         // If nobody waits, the monitor hands the worker over when that changes.
@@ -107,79 +115,74 @@ impl<W: Wait> Shared<W> {
     }
 
     fn end_blocking(&self) {
-        let still_here =
-            self.with_core(|core| self.remotes[core.worker].blocking.store(false, Ordering::Relaxed));
+        let still_here = self.with_core(|core| self.remotes[core.worker].turn.set_blocking(false));
         if still_here.is_none() {
             rejoin();
         }
     }
 
     /// Gives the worker of the calling coroutine to another thread, if it still has it.
+    ///
+    /// # Errors
+    ///
+    /// If no thread can be had. The coroutine keeps its worker.
     fn leave_worker(&self) -> io::Result<()> {
         if self.with_core(|_| ()).is_none() {
             return Ok(());
         }
-        if !self.threads.can_replace() {
-            let message = "no more threads: the runtime has as many spare ones as it may";
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, message));
-        }
-        if let Some(core) = give_up_seat::<Core>() {
-            self.hand_over(core);
-        }
+        self.hand_off(|| give_up_seat::<Core>().map(|core| (core, ()))).map(drop)
+    }
+
+    /// Hands over the worker that `take` takes from its thread, unless that takes none.
+    ///
+    /// # Errors
+    ///
+    /// `QuotaExceeded` if there may be no more threads; what the system says if it gives none. Nothing is taken then.
+    pub(crate) fn hand_off<R>(&self, take: impl FnOnce() -> Option<(Box<Core>, R)>) -> io::Result<Option<R>> {
+        let spare = match self.threads.reserve() {
+            Some(Reserved::Waiting(spare)) => spare,
+            Some(Reserved::New(spare)) => {
+                self.start_thread(&spare).inspect_err(|_| self.threads.could_not_start())?;
+                spare
+            }
+            None => {
+                let message = "no more threads: the runtime has as many spare ones as it may";
+                return Err(io::Error::new(io::ErrorKind::QuotaExceeded, message));
+            }
+        };
+        let Some((core, taken)) = take() else {
+            self.threads.unreserve(spare);
+            return Ok(None);
+        };
+        self.threads.hand_over(&spare, core);
+        Ok(Some(taken))
+    }
+
+    /// Starts a thread that waits for a worker. It is counted already.
+    pub(crate) fn start_thread(&self, spare: &Arc<Spare>) -> io::Result<()> {
+        let shared = self.this.upgrade().ok_or(io::ErrorKind::NotFound)?;
+        let name = format!("{}-{}", shared.name, shared.threads.number());
+        let spare = Arc::clone(spare);
+        // Detached: shutdown waits for the workers by count, as a thread stuck in a coroutine could not be joined.
+        thread::Builder::new().name(name).spawn(move || shared.live(spare))?;
         Ok(())
     }
 
-    /// Gives a worker that was taken from a thread to another one.
-    pub(crate) fn hand_over(&self, core: Box<Core>) {
-        let staff = self.threads.hand_over(core);
-        self.staff(staff);
-    }
-
-    /// Starts a thread where one is to be started. If it cannot be, the worker stays vacant for now.
-    pub(crate) fn staff(&self, staff: Staff) {
-        if let Staff::Start(core) = staff
-            && let Err((_error, core)) = self.start_thread(core)
-        {
-            self.threads.could_not_start(core);
-        }
-    }
-
-    /// Starts a thread that drives a worker. It is counted already.
-    pub(crate) fn start_thread(&self, core: Box<Core>) -> Result<(), (io::Error, Box<Core>)> {
-        let Some(shared) = self.this.upgrade() else {
-            return Err((io::ErrorKind::NotFound.into(), core));
-        };
-        let number = shared.threads.number();
-        let name = format!("{}-{number}", shared.name);
-        // In a slot that outlives the attempt: a thread that cannot be started drops its closure.
-        let slot = Arc::new(Mutex::new(Some(core)));
-        let started = thread::Builder::new().name(name).spawn({
-            let slot = Arc::clone(&slot);
-            move || {
-                let core = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-                shared.live(core);
-            }
-        });
-        match started {
-            // Detached: shutdown waits for the workers by count, as a thread stuck in a coroutine could not be joined.
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let core = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-                Err((error, core.expect("nobody else took it")))
-            }
-        }
-    }
-
-    /// The life of a thread: drives a worker, is left behind, waits for another worker.
-    fn live(&self, mut core: Option<Box<Core>>) {
+    /// The life of a thread: waits for a worker, drives it, is left behind, waits for another.
+    fn live(&self, mut spare: Arc<Spare>) {
         prepare_thread();
-        while let Some(given) = core.take() {
-            match drive(self, given) {
-                Drove::LeftBehind => core = self.threads.come_back(),
-                Drove::Spent => self.threads.end_spent(),
-                Drove::ToTheEnd => {
+        while let Some(core) = self.threads.await_worker(&spare) {
+            match drive(self, core) {
+                Drove::LeftBehind => match self.threads.come_back() {
+                    Some(again) => spare = again,
+                    None => return,
+                },
+                Drove::Spent => return self.threads.end_spent(),
+                Drove::ToTheEnd(left) => {
+                    // Here, and not on the seat: destructors of the program's run.
+                    left.into_iter().for_each(|runnable| self.abandon(runnable));
                     self.threads.end_driving();
-                    self.worker_ended();
+                    return self.worker_ended();
                 }
             }
         }

@@ -34,6 +34,8 @@
 //!
 //! [`Worker`](crate::worker) and the monitor are the only callers. Model-checked in `tarae-models`: `idle`.
 
+use std::time::Duration;
+
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence};
 
 /// One worker more or less in `searching`.
@@ -92,6 +94,8 @@ pub(crate) enum Rested {
     Called,
     /// End.
     Ended,
+    /// Nothing has happened for as long as it wanted to rest.
+    LongEnough,
 }
 
 impl Idle {
@@ -162,15 +166,39 @@ impl Idle {
         self.lock().asleep.iter().copied().for_each(f);
     }
 
-    /// Rests while all workers sleep. The monitor's.
-    pub(crate) fn rest(&self) -> Rested {
+    /// Rests while all workers sleep; with `most`, for that long at most. The monitor's.
+    pub(crate) fn rest(&self, most: Option<Duration>) -> Rested {
         let mut sleepers = self.lock();
+        let mut timed_out = false;
         while sleepers.asleep.len() == self.workers && !sleepers.ended {
+            if timed_out {
+                sleepers.monitor_rests = false;
+                return Rested::LongEnough;
+            }
             sleepers.monitor_rests = true;
-            sleepers = self.monitor_called.wait(sleepers).unwrap_or_else(|poisoned| poisoned.into_inner());
+            (sleepers, timed_out) = self.wait_for_call(sleepers, most);
         }
         sleepers.monitor_rests = false;
         if sleepers.ended { Rested::Ended } else { Rested::Called }
+    }
+
+    /// Returns whether `most` has passed. May return early.
+    fn wait_for_call<'a>(
+        &self,
+        sleepers: MutexGuard<'a, Sleepers>,
+        most: Option<Duration>,
+    ) -> (MutexGuard<'a, Sleepers>, bool) {
+        match most {
+            None => {
+                let called = self.monitor_called.wait(sleepers);
+                (called.unwrap_or_else(|poisoned| poisoned.into_inner()), false)
+            }
+            Some(most) => {
+                let waited = self.monitor_called.wait_timeout(sleepers, most);
+                let (sleepers, result) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
+                (sleepers, result.timed_out())
+            }
+        }
     }
 
     /// Says that there is nothing to watch any more.

@@ -46,11 +46,11 @@ pub struct Metrics {
     pub slots: SlotCounts,
     /// How many thread identities were made for these slots. They are reused and never released.
     pub identities: usize,
-    /// How long coroutines that were spawned or woken waited for their turn. By sample: one in each worker's look at its
-    /// sockets, so that rare and slow turns count as much as frequent ones.
+    /// How long coroutines that were spawned or woken waited for their turn. By sample: one after each of a worker's looks at
+    /// its sockets; and of those that come from other threads one in 16, counted as 16.
     pub schedule_latency: Histogram,
     /// How long coroutines ran at a time, until they waited, yielded or ended. By sample, one run in 256 at least, each
-    /// counted as the runs it stands for.
+    /// counted as the runs it stands for; and all in which the kernel thread was left behind.
     pub run_slice: Histogram,
 }
 
@@ -58,9 +58,9 @@ pub struct Metrics {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CoroutineCounts {
-    /// In a queue.
+    /// In a queue, or waiting for a stack.
     pub ready: u64,
-    /// On a kernel thread.
+    /// On a kernel thread; also one that is locked to it, and waits.
     pub running: u64,
     /// Waiting for something.
     pub parked: u64,
@@ -92,6 +92,8 @@ impl<W: Wait> Scheduler<W> {
         let threads = shared.threads.counts();
         let counts = shared.counters.read();
         let (identities, idle) = shared.pool.counts();
+        let mut run_slice = shared.merged(|worker| shared.remotes[worker].run_slice.snapshot());
+        run_slice.merge(&shared.threads.left_behind_slices());
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         Metrics {
             workers: self.workers(),
@@ -110,15 +112,14 @@ impl<W: Wait> Scheduler<W> {
             slots: SlotCounts { live: identities - idle, idle, peak: shared.pool.peak() },
             identities,
             schedule_latency: shared.merged(|worker| shared.remotes[worker].schedule_latency.snapshot()),
-            run_slice: shared.merged(|worker| shared.remotes[worker].run_slice.snapshot()),
+            run_slice,
         }
     }
 }
 
 impl<W: Wait> Shared<W> {
     fn coroutines(&self, alive: u64, threads: ThreadCounts) -> CoroutineCounts {
-        let queued: usize = self.remotes.iter().map(|remote| remote.stealer.len()).sum();
-        let ready = (queued + self.injector.len()) as u64;
+        let ready = (self.queued() + self.starved_count.load(Ordering::Relaxed)) as u64;
         let in_coroutines = self.remotes.iter().filter_map(|remote| remote.watch());
         let running = in_coroutines.filter(|watch| watch.look().is_outside()).count() + threads.left_behind;
         // What is read at different moments may not add up.

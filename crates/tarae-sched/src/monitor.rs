@@ -6,7 +6,7 @@
 //!
 //! 1. looks at its sockets and timers, so that whoever waited for what has happened is queued where all can take it;
 //! 2. moves the worker's next slot there too;
-//! 3. if somebody waits now, wakes a sleeping worker, which steals what there is;
+//! 3. if somebody waits now, for this worker or another, wakes a sleeping worker, which steals what there is;
 //! 4. and if there is none, takes the worker from its thread and gives it to another one: a hand-off.
 //!
 //! **How long is too long.** A thread that waits in the kernel uses no CPU, and to replace it costs little; but most such
@@ -14,7 +14,11 @@
 //! now: calls that block come in swarms, and each that is let wait delays all behind it. One that computes is given
 //! [`COMPUTES_MAX`], as a replacement would only compete with it for the CPU; and that is CPU time, as one that waits for a
 //! CPU is not helped by another one that does. The kernel says which of the two it is, and how much it has used. A coroutine
-//! in `blocking` has said that it may take long, and is given no time at all.
+//! in `blocking` has said that it may take long, and is given no time at all. And a thread that waits, though nobody waits for
+//! its worker, is replaced after [`UNNEEDED_AFTER`]: otherwise the monitor would step for as long.
+//!
+//! No code of the program's runs here: what is told about a stall, is told by a thread of its own
+//! ([`report`](crate::report)), as a subscriber may wait for a lock that a stuck coroutine has.
 //!
 //! **How often it steps.** After something happened, every [`STEP_MIN`]; then each step is twice as long, up to
 //! [`STEP_MAX`], or [`STEP_MAX_WITH_SLEEPERS`] while a CPU is free, since then waiting is in vain. When all workers have
@@ -31,9 +35,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tarae_context::cpu_time;
-use tarae_task::Coroutine;
+use tarae_task::Watch;
 use tarae_task::hold::Seen;
 
+use crate::core::Core;
 use crate::deadlock::Verdict;
 use crate::idle::Rested;
 use crate::report::{Reports, Stall};
@@ -59,8 +64,16 @@ const SWARM: Duration = Duration::from_millis(12);
 /// How much CPU time a coroutine may use while others wait, before its worker goes to another thread.
 const COMPUTES_MAX: Duration = Duration::from_millis(5);
 
+/// How long a worker that runs one coroutine after the other may go without a look at its sockets, before the monitor
+/// looks for it.
+const LOOKS_WITHIN: Duration = Duration::from_millis(1);
+
 /// How long all workers have slept before the monitor rests.
 const QUIET: Duration = Duration::from_millis(16);
+
+/// How long a thread that nobody waits for may wait in the kernel before its worker goes to another one all the same: then
+/// that one can sleep, and the monitor can rest.
+const UNNEEDED_AFTER: Duration = Duration::from_millis(10);
 
 /// When it looks for a deadlock once more, if it could not be certain the first time.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
@@ -79,25 +92,71 @@ struct Monitor<'a, W: Wait> {
     step: Duration,
     /// When the last two threads were replaced because they waited in the kernel.
     swarm: [Option<Instant>; 2],
+    /// When it last looked after coroutines that could not start.
+    retried: Instant,
     reports: Reports,
 }
 
 /// What was seen of a worker.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Watched {
+    /// Who drives it.
+    watch: Option<Watch<Core>>,
     seen: Option<Seen>,
     /// Since when it looks like that.
     since: Instant,
     looks: u64,
+    /// When that changed.
+    looked: Instant,
     asleep: bool,
     /// What its thread had used when it was first found to hold others up.
     used: Option<Duration>,
+    /// Whether it has been counted that there was no thread for it.
+    at_limit: bool,
+}
+
+impl Watched {
+    fn new(now: Instant) -> Watched {
+        Watched {
+            watch: None,
+            seen: None,
+            since: now,
+            looks: 0,
+            looked: now,
+            asleep: false,
+            used: None,
+            at_limit: false,
+        }
+    }
+
+    /// Looks, and returns whether the worker still does what it did: whether the same thread is in the same run.
+    fn look(&mut self, watch: Option<Watch<Core>>, now: Instant) -> bool {
+        let seen = watch.as_ref().map(Watch::look);
+        let same_thread = match (&watch, &self.watch) {
+            (Some(watch), Some(before)) => watch.is_of_the_tenure_of(before),
+            _ => false,
+        };
+        let same = same_thread && seen == self.seen;
+        if !same || self.asleep {
+            (self.since, self.used, self.at_limit) = (now, None, false);
+        }
+        (self.watch, self.seen) = (watch, seen);
+        same && !self.asleep
+    }
+
+    /// Notes the looks that the worker has taken at its sockets, and returns since when there was none.
+    fn note_looks(&mut self, looks: u64, now: Instant) -> Instant {
+        if looks != self.looks {
+            (self.looks, self.looked) = (looks, now);
+        }
+        self.looked
+    }
 }
 
 /// What a step came to.
 #[derive(Clone, Copy, Debug, Default)]
 struct Step {
-    /// Something had to be done.
+    /// Something had to be done, or will have to be soon.
     eventful: bool,
     /// A worker sleeps, and another is awake.
     sleepers: bool,
@@ -106,39 +165,49 @@ struct Step {
 
 impl<'a, W: Wait> Monitor<'a, W> {
     fn new(shared: &'a Arc<Shared<W>>) -> Monitor<'a, W> {
-        let fresh = Watched { seen: None, since: Instant::now(), looks: 0, asleep: false, used: None };
-        let workers = vec![fresh; shared.remotes.len()];
-        Monitor { shared, workers, step: STEP_MIN, swarm: [None; 2], reports: Reports::new() }
+        let now = Instant::now();
+        Monitor {
+            shared,
+            workers: shared.remotes.iter().map(|_| Watched::new(now)).collect(),
+            step: STEP_MIN,
+            swarm: [None; 2],
+            retried: now,
+            reports: Reports::new(&shared.name),
+        }
     }
 
     fn watch(mut self) {
         let mut quiet_since = None;
-        let mut rests_after = QUIET;
         while !self.shared.idle.has_ended() {
             thread::sleep(self.step);
             let step = self.step();
             self.step = self.next_step(step);
             if !step.all_asleep {
                 quiet_since = None;
-                rests_after = QUIET;
                 continue;
             }
             let now = Instant::now();
-            if now - *quiet_since.get_or_insert(now) >= rests_after {
-                if self.shared.look_for_deadlock() == Verdict::Unknown && rests_after == QUIET {
-                    // A thread may have been on its way out.
-                    rests_after = SECOND_LOOK;
-                    self.step = SECOND_LOOK;
-                    continue;
-                }
+            if now - *quiet_since.get_or_insert(now) >= QUIET {
                 quiet_since = None;
-                rests_after = QUIET;
-                if self.shared.idle.rest() == Rested::Ended {
+                if self.rest() == Rested::Ended {
                     return;
                 }
                 self.step = STEP_MIN;
             }
         }
+    }
+
+    /// Rests while all workers sleep, and looks for a deadlock before.
+    fn rest(&self) -> Rested {
+        if self.shared.look_for_deadlock() == Verdict::Unknown {
+            // A thread may have been on its way out.
+            let rested = self.shared.idle.rest(Some(SECOND_LOOK));
+            if rested != Rested::LongEnough {
+                return rested;
+            }
+            let _ = self.shared.look_for_deadlock();
+        }
+        self.shared.idle.rest(None)
     }
 
     fn next_step(&self, step: Step) -> Duration {
@@ -157,59 +226,64 @@ impl<'a, W: Wait> Monitor<'a, W> {
         if step.all_asleep {
             return step;
         }
-        while let Some(staff) = shared.threads.staff_vacant() {
-            step.eventful = true;
-            shared.staff(staff);
+        let now = Instant::now();
+        if shared.recheck().is_some_and(|recheck| now - self.retried >= recheck) {
+            self.retried = now;
+            shared.retry_starved();
         }
         for worker in 0..self.workers.len() {
-            step.eventful |= self.look_after(worker);
+            step.eventful |= self.look_after(worker, now);
         }
         step
     }
 
-    /// Looks after one worker, and returns whether there was something to do.
-    fn look_after(&mut self, worker: usize) -> bool {
+    /// Looks after one worker, and returns whether there was something to do, or will be soon.
+    fn look_after(&mut self, worker: usize, now: Instant) -> bool {
         let shared = self.shared;
-        let (remote, before) = (&shared.remotes[worker], self.workers[worker].clone());
-        let watch = remote.watch();
-        let now = Instant::now();
-        let seen = watch.as_ref().map(|watch| watch.look());
-        let looks = remote.looks.load(Ordering::Relaxed);
-        let same = seen == before.seen;
-        let watched = &mut self.workers[worker];
-        watched.looks = looks;
-        if !same || before.asleep {
-            *watched = Watched { seen, since: now, used: None, ..watched.clone() };
-        }
-        if before.asleep {
+        let (remote, watched) = (&shared.remotes[worker], &mut self.workers[worker]);
+        let same = watched.look(remote.watch(), now);
+        let looked = watched.note_looks(remote.looks.load(Ordering::Relaxed), now);
+        if watched.asleep {
             return false;
         }
-        if looks == before.looks {
+        if now > looked && (same || now - looked >= LOOKS_WITHIN) {
             // It will itself, if it comes back. What we find goes where all can take it.
             remote.look_wanted.store(true, Ordering::Relaxed);
             shared.wait.poll(worker);
         }
-        let stuck = same && seen.is_none_or(Seen::is_outside);
-        if !stuck {
+        if !same || !watched.seen.is_some_and(Seen::is_outside) {
             return false;
         }
         if let Some(runnable) = remote.steal_next() {
             shared.inject(runnable);
         }
-        let waiting = remote.stealer.len() + shared.injector.len();
-        if waiting == 0 || shared.idle.is_searched() {
-            return false;
+        let waiting = shared.queued();
+        if waiting > 0 {
+            if shared.idle.is_searched() {
+                return false;
+            }
+            if let Some(sleeper) = shared.idle.queued() {
+                shared.notify(sleeper);
+                return true;
+            }
         }
-        if let Some(sleeper) = shared.idle.queued() {
-            shared.notify(sleeper);
-            return true;
-        }
-        let Some(watch) = watch else { return false };
-        let stuck_for = now - before.since;
-        let blocking = remote.blocking.load(Ordering::Relaxed);
+        self.replace_if_stuck(worker, waiting, now)
+    }
+
+    /// Gives a worker to another thread, if its own has not come back for too long. Nobody else can help, or nobody waits.
+    fn replace_if_stuck(&mut self, worker: usize, waiting: usize, now: Instant) -> bool {
+        let shared = self.shared;
+        let remote = &shared.remotes[worker];
+        let stuck_for = now - self.workers[worker].since;
         let thread = remote.thread.load(Ordering::Relaxed);
+        let blocking = remote.turn.is_blocking();
+        if waiting == 0 && stuck_for < UNNEEDED_AFTER {
+            return blocking;
+        }
         let waits = blocking || waits_in_the_kernel(thread);
-        let too_long = if waits {
+        let too_long = if waiting == 0 {
+            waits
+        } else if waits {
             blocking || stuck_for >= WAITS_MAX || self.is_swarm(now)
         } else {
             // Where the kernel does not say, the time that has passed must do.
@@ -217,40 +291,34 @@ impl<'a, W: Wait> Monitor<'a, W> {
             used.saturating_sub(*self.workers[worker].used.get_or_insert(used)) >= COMPUTES_MAX
         };
         if !too_long {
-            // It is looked at again soon.
-            return true;
+            // While others wait, it is looked at again soon.
+            return waiting > 0;
         }
-        if !shared.threads.can_replace() {
-            shared.threads.stalls_at_limit.fetch_add(1, Ordering::Relaxed);
-            self.reports.at_limit(&shared.name, now);
-            return false;
-        }
-        let Some((core, coroutine)) = watch.take() else { return false };
-        shared.hand_over(core);
-        if waits {
-            self.swarm = [self.swarm[1], Some(now)];
-        }
-        if !blocking {
-            shared.threads.stalls.fetch_add(1, Ordering::Relaxed);
-            self.report(&coroutine, stuck_for, waits, waiting, now);
+        let Some(watch) = self.workers[worker].watch.clone() else { return false };
+        match shared.hand_off(|| watch.take()) {
+            Ok(None) => return false,
+            Ok(Some(coroutine)) => {
+                if waits && waiting > 0 {
+                    self.swarm = [self.swarm[1], Some(now)];
+                }
+                if !blocking && waiting > 0 {
+                    shared.threads.stalls.fetch_add(1, Ordering::Relaxed);
+                    self.reports.stall(Stall { coroutine, stuck_for, waits, waiting }, now);
+                }
+            }
+            Err(error) => {
+                if waiting > 0 && !std::mem::replace(&mut self.workers[worker].at_limit, true) {
+                    shared.threads.stalls_at_limit.fetch_add(1, Ordering::Relaxed);
+                    self.reports.no_thread(error, now);
+                }
+                return false;
+            }
         }
         true
     }
 
     fn is_swarm(&self, now: Instant) -> bool {
         self.swarm.iter().all(|replaced| replaced.is_some_and(|replaced| now - replaced <= SWARM))
-    }
-
-    fn report(
-        &mut self,
-        coroutine: &Coroutine,
-        stuck_for: Duration,
-        waits: bool,
-        waiting: usize,
-        now: Instant,
-    ) {
-        let stall = Stall { runtime: &self.shared.name, coroutine, stuck_for, waits, waiting };
-        self.reports.stall(&stall, now);
     }
 }
 

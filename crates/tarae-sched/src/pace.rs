@@ -24,7 +24,6 @@ pub(crate) struct Pace {
     ticks_left: Cell<u32>,
     ticks: u32,
     clock: Instant,
-    polled: Instant,
     /// The number of the run at which the last sample was taken.
     sampled: usize,
     /// When the run began that is being measured.
@@ -40,7 +39,6 @@ impl Pace {
             ticks_left: Cell::new(1),
             ticks: 1,
             clock: now,
-            polled: now,
             sampled: 0,
             begun: Cell::new(None),
             stands_for: 0,
@@ -64,17 +62,23 @@ impl Pace {
         // One more than the coroutines to run: the count ends at 0.
         self.ticks_left.set(self.ticks + 1);
         self.clock = now;
-        let due = now - self.polled >= POLL_EVERY;
+        let due = now - core.polled.get() >= POLL_EVERY;
         if due {
-            self.polled = now;
+            core.polled.set(now);
             core.stamps_next.set(true);
         }
         due
     }
 
+    /// When the clock was last looked at between two runs. For a run that was long, about its beginning.
+    pub(crate) fn last_look(&self) -> Instant {
+        self.clock
+    }
+
     /// Starts anew after a sleep, which has polled.
     pub(crate) fn slept(&mut self, core: &Core) {
         core.stamps_next.set(true);
+        core.polled.set(Instant::now());
         *self = Pace { sampled: self.sampled, ..Pace::new() };
     }
 

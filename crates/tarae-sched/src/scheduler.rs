@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ pub(crate) struct Shared<W> {
     pub(crate) wait: W,
     pub(crate) pool: &'static Pool,
     pub(crate) injector: Injector<Runnable>,
+    /// How many coroutines have been injected.
+    pub(crate) injected: AtomicU64,
     pub(crate) remotes: Box<[CachePadded<Remote>]>,
     pub(crate) idle: CachePadded<Idle>,
     pub(crate) counters: All,
@@ -110,6 +112,7 @@ impl<W: Wait> Scheduler<W> {
             wait,
             pool,
             injector: Injector::new(),
+            injected: AtomicU64::new(0),
             remotes: remotes.into(),
             idle: CachePadded::new(Idle::new(config.workers)),
             counters: All::new(config.workers),
@@ -127,15 +130,19 @@ impl<W: Wait> Scheduler<W> {
         Ok(scheduler)
     }
 
+    #[expect(clippy::vec_box, reason = "the box is the right to a worker, and goes on as it is")]
     fn start_threads(&self, cores: Vec<Box<Core>>) -> io::Result<()> {
         let shared = &self.shared;
         let mut cores = cores.into_iter();
         let started = monitor::start(shared).and_then(|()| {
-            cores.try_for_each(|core| shared.start_thread(core).map_err(|(error, _core)| error))
+            cores.by_ref().try_for_each(|core| {
+                let failed = shared.start_thread(&Threads::first(core));
+                failed.inspect_err(|_| shared.ending().working -= 1)
+            })
         });
         if started.is_err() {
-            // The one that failed, and those that were not tried.
-            shared.ending().working -= cores.len() + 1;
+            // Those that were not tried.
+            shared.ending().working -= cores.len();
             self.stop();
             shared.idle.end();
         }
@@ -330,8 +337,36 @@ impl<W: Wait> Shared<W> {
     }
 
     /// Queues a coroutine from a thread that has no seat here.
-    pub(crate) fn inject(&self, runnable: Runnable) {
+    pub(crate) fn inject(&self, mut runnable: Runnable) {
+        /// How many share one look at the clock.
+        const PER_STAMP: u64 = 16;
+        if self.injected.fetch_add(1, Ordering::Relaxed).is_multiple_of(PER_STAMP) {
+            runnable.stamp(self.clock.stamp(PER_STAMP));
+        }
         self.injector.push(runnable);
+        self.tell_others();
+    }
+
+    /// How many coroutines are queued where any worker can take them.
+    pub(crate) fn queued(&self) -> usize {
+        self.injector.len() + self.remotes.iter().map(|remote| remote.stealer.len()).sum::<usize>()
+    }
+
+    /// Queues what could not start before, where all can take it: there may be a context for it now, on any worker.
+    pub(crate) fn retry_starved(&self) {
+        if self.starved_count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        // While contexts are short one is enough to find out; when it has one, the others follow.
+        let most = if self.pool.is_short() { 1 } else { usize::MAX };
+        let retried: Vec<Runnable> = {
+            let mut starved = self.starved();
+            let most = most.min(starved.len());
+            let retried = starved.drain(..most).collect();
+            self.starved_count.store(starved.len(), Ordering::Relaxed);
+            retried
+        };
+        retried.into_iter().for_each(|runnable| self.injector.push(runnable));
         self.tell_others();
     }
 }

@@ -14,7 +14,6 @@ use std::task::Waker;
 use crossbeam_deque::Steal;
 use tarae_task::Runnable;
 
-use crate::core::Core;
 use crate::scheduler::{Scheduler, Shared};
 use crate::wait::Wait;
 
@@ -92,15 +91,17 @@ impl<W: Wait> Scheduler<W> {
         }
         let starved = std::mem::take(&mut *shared.starved());
         starved.into_iter().for_each(|runnable| shared.abandon(runnable));
-        // Workers that wait for a thread will not get one.
-        shared.threads.close().into_iter().for_each(|core| shared.end_vacant(core));
+        shared.threads.close();
         shared.idle.end();
-        let left_behind = shared.threads.counts().left_behind;
-        let left = LeftBehind {
-            coroutines: shared.counters.read().alive(),
-            threads: shared.ending().working + left_behind,
-        };
-        if left.coroutines == 0 && left.threads == 0 { Ok(()) } else { Err(left) }
+        let coroutines = shared.counters.read().alive();
+        let (working, left_behind) = (shared.ending().working, shared.threads.counts().left_behind);
+        if coroutines == 0 && working == 0 {
+            // A thread that was left behind, and whose coroutine has ended, is on its way out.
+            return Ok(());
+        }
+        // Of the threads that have not come back some may be on their way, too.
+        let running = usize::try_from(coroutines).map_or(working, |most| most.max(working));
+        Err(LeftBehind { coroutines, threads: (working + left_behind).min(running) })
     }
 }
 
@@ -149,21 +150,10 @@ impl<W: Wait> Shared<W> {
             }
             std::mem::take(&mut ending.waiters)
         };
-        // Each worker had a thread, so none is vacant.
-        let vacant = self.threads.close();
-        debug_assert!(vacant.is_empty());
+        self.threads.close();
         self.idle.end();
         self.wait.close();
         waiters.into_iter().for_each(Waker::wake);
-    }
-
-    /// Drops a worker that no thread drives.
-    fn end_vacant(&self, core: Box<Core>) {
-        while let Some(runnable) = core.pop(&self.remotes[core.worker]) {
-            self.abandon(runnable);
-        }
-        drop(core);
-        self.worker_ended();
     }
 
     fn notify_all(&self) {

@@ -10,9 +10,9 @@
 //!  started ──► driving ──hand-off──► left behind ──its coroutine waits or ends──► spare ──a worker──► driving
 //! ```
 //!
-//! A worker whose seat was taken goes to a spare thread, or to a new one. There are as many threads as workers, and at
-//! most `spares_max` more. When no thread can be had, the worker is *vacant*: it waits for the first thread that comes back,
-//! and the monitor tries again. Nothing of it is lost: others steal what it has queued, and poll for it.
+//! A worker goes to a spare thread, or to a new one, and that thread is *reserved* before the worker is taken from the one
+//! that has it: so a worker is never without a thread, also when the system gives no more. There are as many threads as
+//! workers, and at most `spares_max` more.
 //!
 //! Spares are called last in, first out, so that those which are too many grow old and end.
 
@@ -23,6 +23,7 @@ use std::time::Duration;
 use tarae_task::census::Blocked;
 
 use crate::core::Core;
+use crate::histogram::{Histogram, Recorder};
 
 /// How long a spare thread waits for a worker before it ends.
 pub(crate) const SPARE_FOR: Duration = Duration::from_secs(10);
@@ -41,6 +42,8 @@ pub(crate) struct Threads {
     pub(crate) stalls: AtomicU64,
     /// Workers that could not change hands, as there were too many threads.
     pub(crate) stalls_at_limit: AtomicU64,
+    /// How long the coroutines ran whose thread was left behind.
+    left_behind_slices: Mutex<Recorder>,
     /// Threads that a coroutine is locked to.
     pub(crate) locked: AtomicU64,
 }
@@ -53,14 +56,13 @@ struct State {
     total: usize,
     left_behind: usize,
     spares: Vec<Arc<Spare>>,
-    vacant: Vec<Box<Core>>,
     /// Set once: spares end, and so does whoever comes back.
     closed: bool,
 }
 
 /// A thread that waits for a worker.
 #[derive(Debug, Default)]
-struct Spare {
+pub(crate) struct Spare {
     place: Mutex<Place>,
     called: Condvar,
 }
@@ -79,14 +81,14 @@ enum Order {
     End,
 }
 
-/// What becomes of a worker without a thread.
+/// A thread for a worker that is about to be taken from another one.
 #[must_use]
 #[derive(Debug)]
-pub(crate) enum Staff {
-    /// A spare thread drives it.
-    Done,
-    /// A thread must be started for it. It is counted already.
-    Start(Box<Core>),
+pub(crate) enum Reserved {
+    /// It waits.
+    Waiting(Arc<Spare>),
+    /// It is to be started, and is counted already.
+    New(Arc<Spare>),
 }
 
 /// How many threads are in which state.
@@ -106,8 +108,7 @@ pub struct ThreadCounts {
 impl Threads {
     /// The threads of that many workers, which are about to be started.
     pub(crate) fn new(workers: usize, spares_max: usize) -> Threads {
-        let state =
-            State { total: workers, left_behind: 0, spares: Vec::new(), vacant: Vec::new(), closed: false };
+        let state = State { total: workers, left_behind: 0, spares: Vec::new(), closed: false };
         Threads {
             workers,
             spares_max,
@@ -116,6 +117,7 @@ impl Threads {
             hand_offs: AtomicU64::new(0),
             stalls: AtomicU64::new(0),
             stalls_at_limit: AtomicU64::new(0),
+            left_behind_slices: Mutex::new(Recorder::new()),
             locked: AtomicU64::new(0),
         }
     }
@@ -125,66 +127,86 @@ impl Threads {
         self.named.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Whether a thread can be had for one more worker, as far as one can say before.
-    pub(crate) fn can_replace(&self) -> bool {
-        let state = self.lock();
-        !state.closed && (!state.spares.is_empty() || state.total < self.workers + self.spares_max)
-    }
-
-    /// Finds a thread for a worker that was taken from one that is left behind.
-    pub(crate) fn hand_over(&self, core: Box<Core>) -> Staff {
-        self.hand_offs.fetch_add(1, Ordering::Relaxed);
+    /// Reserves a thread for a worker that is about to be taken from another one, which is counted as left behind from now
+    /// on. `None` if there may be no more threads.
+    ///
+    /// Counted before it is true, as the other thread may come back as soon as it is.
+    pub(crate) fn reserve(&self) -> Option<Reserved> {
         let mut state = self.lock();
-        state.left_behind += 1;
-        self.staff(state, core)
-    }
-
-    /// Finds a thread for a worker that had to wait for one; `None` if there is no such worker, or still no thread.
-    pub(crate) fn staff_vacant(&self) -> Option<Staff> {
-        let mut state = self.lock();
-        if state.spares.is_empty() && state.total >= self.workers + self.spares_max {
+        if state.closed {
             return None;
         }
-        let core = state.vacant.pop()?;
-        Some(self.staff(state, core))
+        let reserved = match state.spares.pop() {
+            Some(spare) => Reserved::Waiting(spare),
+            None if state.total < self.workers + self.spares_max => {
+                state.total += 1;
+                Reserved::New(Arc::default())
+            }
+            None => return None,
+        };
+        state.left_behind += 1;
+        Some(reserved)
     }
 
-    fn staff(&self, mut state: MutexGuard<'_, State>, core: Box<Core>) -> Staff {
-        if let Some(spare) = state.spares.pop() {
-            drop(state);
-            spare.give(Order::Drive(core));
-            return Staff::Done;
-        }
-        if state.total >= self.workers + self.spares_max {
-            state.vacant.push(core);
-            return Staff::Done;
-        }
-        state.total += 1;
-        Staff::Start(core)
-    }
-
-    /// Takes back a worker for which no thread could be started.
-    pub(crate) fn could_not_start(&self, core: Box<Core>) {
-        let mut state = self.lock();
-        state.total -= 1;
-        state.vacant.push(core);
-    }
-
-    /// A thread that was left behind comes back: waits for a worker, and returns it. `None`: the thread is to end.
-    pub(crate) fn come_back(&self) -> Option<Box<Core>> {
+    /// The thread that was reserved could not be started.
+    pub(crate) fn could_not_start(&self) {
         let mut state = self.lock();
         state.left_behind -= 1;
-        if let Some(core) = state.vacant.pop() {
-            return Some(core);
+        state.total -= 1;
+    }
+
+    /// The thread that was reserved gets its worker.
+    pub(crate) fn hand_over(&self, spare: &Spare, core: Box<Core>) {
+        self.hand_offs.fetch_add(1, Ordering::Relaxed);
+        spare.give(Order::Drive(core));
+    }
+
+    /// The worker could not be taken: the thread that was reserved waits for another.
+    pub(crate) fn unreserve(&self, spare: Arc<Spare>) {
+        let mut state = self.lock();
+        state.left_behind -= 1;
+        if state.closed {
+            state.total -= 1;
+            drop(state);
+            spare.give(Order::End);
+        } else {
+            state.spares.push(spare);
         }
+    }
+
+    /// A thread that is about to be started for a worker which no thread has had yet.
+    pub(crate) fn first(core: Box<Core>) -> Arc<Spare> {
+        let spare = Arc::<Spare>::default();
+        spare.give(Order::Drive(core));
+        spare
+    }
+
+    /// A thread waits for a worker, and returns it. `None`: the thread is to end.
+    pub(crate) fn await_worker(&self, spare: &Arc<Spare>) -> Option<Box<Core>> {
+        spare.wait(|| self.retire(spare))
+    }
+
+    /// A thread that was left behind comes back. `None`: it is to end.
+    pub(crate) fn come_back(&self) -> Option<Arc<Spare>> {
+        let mut state = self.lock();
+        state.left_behind -= 1;
         if state.closed {
             state.total -= 1;
             return None;
         }
         let spare = Arc::<Spare>::default();
         state.spares.push(Arc::clone(&spare));
-        drop(state);
-        spare.wait(|| self.retire(&spare))
+        Some(spare)
+    }
+
+    /// Notes how long a run took in which the thread was left behind.
+    pub(crate) fn record_left_behind(&self, slice: Duration) {
+        self.left_behind_slices.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).record(slice, 1);
+    }
+
+    /// What was noted.
+    pub(crate) fn left_behind_slices(&self) -> Histogram {
+        self.left_behind_slices.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).snapshot()
     }
 
     /// A thread that was left behind ends, as it is not fit for others.
@@ -210,16 +232,15 @@ impl Threads {
         position.is_some()
     }
 
-    /// Ends the spares, and returns the workers for which there is no thread.
-    pub(crate) fn close(&self) -> Vec<Box<Core>> {
-        let (spares, vacant) = {
+    /// Ends the spares.
+    pub(crate) fn close(&self) {
+        let spares = {
             let mut state = self.lock();
             state.closed = true;
             state.total -= state.spares.len();
-            (std::mem::take(&mut state.spares), std::mem::take(&mut state.vacant))
+            std::mem::take(&mut state.spares)
         };
         spares.iter().for_each(|spare| spare.give(Order::End));
-        vacant
     }
 
     pub(crate) fn counts(&self) -> ThreadCounts {

@@ -18,8 +18,8 @@ use crate::wait::Wait;
 
 /// How a thread's time with a worker ended.
 pub(crate) enum Drove {
-    /// With the scheduler.
-    ToTheEnd,
+    /// With the scheduler. These are left, after a shutdown that ran out of time.
+    ToTheEnd(Vec<Runnable>),
     /// The worker was given to another thread.
     LeftBehind,
     /// As `LeftBehind`, and the thread is not fit for others.
@@ -40,18 +40,17 @@ pub(crate) fn drive<W: Wait>(shared: &Shared<W>, core: Box<Core>) -> Drove {
             turn.pace.begin_stretch(place.runs());
             match runnable.run(place, &turn) {
                 Ran::Home(home) => place = home,
-                Ran::LeftBehind => return Drove::LeftBehind,
+                Ran::LeftBehind => {
+                    shared.threads.record_left_behind(turn.pace.last_look().elapsed());
+                    return Drove::LeftBehind;
+                }
                 Ran::Spent => return Drove::Spent,
             }
         }
         turn.end_search();
-        // What is left after a shutdown that ran out of time.
-        while let Some(left) = turn.own(&place) {
-            shared.abandon(left);
-        }
-        Drove::ToTheEnd
+        Drove::ToTheEnd(std::iter::from_fn(|| turn.own(&place)).collect())
     });
-    if let Drove::ToTheEnd = drove {
+    if let Drove::ToTheEnd(_) = drove {
         shared.remotes[worker].end_tenure();
     }
     drove
@@ -76,8 +75,9 @@ impl<W: Wait> Turn<'_, W> {
                 self.look_around(core);
             }
             let found = self.own(core).or_else(|| self.injected(core)).or_else(|| self.stolen(core));
-            if let Some(runnable) = found {
+            if let Some(mut runnable) = found {
                 self.end_search();
+                self.note_latency(&mut runnable);
                 return Some(runnable);
             }
             if self.shared.may_end() {
@@ -89,12 +89,15 @@ impl<W: Wait> Turn<'_, W> {
 
     #[inline]
     fn own(&self, core: &Core) -> Option<Runnable> {
-        let remote = &self.shared.remotes[self.worker];
-        let mut runnable = core.pop(remote)?;
+        core.pop(&self.shared.remotes[self.worker])
+    }
+
+    /// Notes how long a coroutine has waited that is about to run, if that is being measured.
+    #[inline]
+    fn note_latency(&self, runnable: &mut Runnable) {
         if let Some(stamp) = runnable.take_stamp() {
-            self.shared.clock.record(stamp, &remote.schedule_latency);
+            self.shared.clock.record(stamp, &self.shared.remotes[self.worker].schedule_latency);
         }
-        Some(runnable)
     }
 
     fn injected(&self, core: &Core) -> Option<Runnable> {
@@ -160,7 +163,7 @@ impl<W: Wait> Turn<'_, W> {
         self.in_batch(core, |turn| turn.shared.wait.poll(turn.worker));
         self.shared.remotes[self.worker].count_look();
         self.injected(core).into_iter().for_each(|runnable| core.queue.push(runnable));
-        self.retry_starved();
+        self.shared.retry_starved();
     }
 
     /// Lets `wake` wake many: they go to the queue in their order, and others are told once.
@@ -181,7 +184,7 @@ impl<W: Wait> Turn<'_, W> {
         if !found {
             self.in_batch(core, |turn| turn.shared.wait.wait(me, turn.shared.recheck()));
             self.shared.remotes[me].count_look();
-            self.retry_starved();
+            self.shared.retry_starved();
         }
         if idle.retract(me) == Left::Claimed {
             self.searching = true;
@@ -202,24 +205,6 @@ impl<W: Wait> Turn<'_, W> {
         !self.shared.injector.is_empty()
             || self.shared.remotes.iter().any(|remote| !remote.stealer.is_empty())
     }
-
-    /// Queues what could not start before, where all can take it: there may be a context for it now, on any worker.
-    fn retry_starved(&self) {
-        if self.shared.starved_count.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        // While contexts are short one is enough to find out; when it has one, the others follow.
-        let most = if self.shared.pool.is_short() { 1 } else { usize::MAX };
-        let retried: Vec<Runnable> = {
-            let mut starved = self.shared.starved();
-            let most = most.min(starved.len());
-            let retried = starved.drain(..most).collect();
-            self.shared.starved_count.store(starved.len(), Ordering::Relaxed);
-            retried
-        };
-        retried.into_iter().for_each(|runnable| self.shared.injector.push(runnable));
-        self.shared.tell_others();
-    }
 }
 
 impl<W: Wait> Links for Turn<'_, W> {
@@ -230,14 +215,18 @@ impl<W: Wait> Links for Turn<'_, W> {
     }
 
     fn next(&self, core: &Core, yielded: bool) -> Next {
-        core.budget.begin_run();
-        self.pace.end_of_run(&self.shared.remotes[self.worker]);
+        let remote = &self.shared.remotes[self.worker];
+        remote.turn.begin_run();
+        self.pace.end_of_run(remote);
         // In a shutdown every coroutine is cancelled before it runs: `drive` does that.
         if self.look_is_due() || self.shared.is_closing() {
             return Next::Home;
         }
         match self.own(core) {
-            Some(runnable) => Next::Run(runnable),
+            Some(mut runnable) => {
+                self.note_latency(&mut runnable);
+                Next::Run(runnable)
+            }
             None if yielded => Next::Same,
             None => Next::Home,
         }
@@ -256,7 +245,7 @@ impl<W: Wait> Links for Turn<'_, W> {
 
     fn finished(&self, core: Option<&Core>) {
         self.shared.counters.count(core.map(|core| core.worker), |set| &set.finished);
-        self.retry_starved();
+        self.shared.retry_starved();
     }
 
     fn starved(&self, _core: &Core, runnable: Runnable, _error: io::Error) {

@@ -133,6 +133,8 @@ impl Mailbox {
 /// Leaking it is safe: the coroutine stays locked until it has ended, and then its kernel thread ends too.
 #[derive(Debug)]
 pub struct ThreadLock {
+    /// The coroutine that is locked, by its number; `None` on a kernel thread.
+    owner: Option<u64>,
     /// It belongs to the coroutine that made it.
     _not_send: PhantomData<*const ()>,
 }
@@ -147,25 +149,39 @@ impl ThreadLock {
     ///
     /// That of `give_up_seat`. The coroutine is not locked then.
     pub fn new<T: Any + Send + Sync>(give_up_seat: impl FnOnce() -> io::Result<T>) -> io::Result<ThreadLock> {
-        with_current(|header| -> io::Result<()> {
-            let Some(header) = header else { return Ok(()) };
+        let owner = with_current(|header| -> io::Result<Option<u64>> {
+            let Some(header) = header else { return Ok(None) };
+            let coroutine = header.coroutine();
             if header.locks.get() == 0 {
                 let token = give_up_seat()?;
+                if header.remembered.get().is_none() {
+                    // One that is locked may never park, nor come by a worker: it must be found to be cancelled.
+                    header.remembered.set(Some(header.schedule.remember(&coroutine)));
+                }
                 // SAFETY: The field belongs to whoever owns the stack: to the coroutine itself, while it runs. Nobody
                 // else looks at it until it suspends itself.
                 unsafe { *header.mailbox.get() = Some(Arc::new(Mailbox::new(Box::new(token)))) };
             }
             header.locks.set(header.locks.get() + 1);
-            Ok(())
+            Ok(Some(coroutine.id()))
         })?;
-        Ok(ThreadLock { _not_send: PhantomData })
+        Ok(ThreadLock { owner, _not_send: PhantomData })
     }
+}
+
+/// Whether the calling coroutine is locked to its kernel thread.
+pub fn is_locked() -> bool {
+    with_current(|header| header.is_some_and(|header| header.locks.get() > 0))
 }
 
 impl Drop for ThreadLock {
     fn drop(&mut self) {
         let unlocked = with_current(|header| {
             let Some(header) = header else { return false };
+            // One that was left in a thread-local outlives its coroutine, and may meet another one here.
+            if self.owner != Some(header.coroutine().id()) {
+                return false;
+            }
             header.locks.set(header.locks.get() - 1);
             let unlocked = header.locks.get() == 0;
             if unlocked {

@@ -70,6 +70,7 @@ impl Seen {
 
 impl Hold {
     /// A hold of a thread that is inside.
+    #[allow(clippy::new_without_default, reason = "somebody holds it")]
     pub fn new() -> Hold {
         Hold { word: AtomicUsize::new(INSIDE), asked: AtomicBool::new(false), lost: Mutex::new(false) }
     }

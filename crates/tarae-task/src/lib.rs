@@ -61,7 +61,7 @@ mod sync {
     pub(crate) use crate::barrier::{heavy, light};
 }
 
-pub use adrift::ThreadLock;
+pub use adrift::{ThreadLock, is_locked};
 pub use coroutine::{Attributes, Coroutine, spawn};
 pub use here::{current, prepare_thread, with_coroutine};
 pub use join::JoinHandle;

@@ -61,9 +61,14 @@ impl Runnable {
     /// and so on until they name none.
     ///
     /// A coroutine that starts takes a context from the cache of the seat; it comes back at the end.
+    ///
+    /// # Panics
+    ///
+    /// Inside [`with_seat`](crate::with_seat).
     // Not inlined: its caller may touch thread-locals.
     #[inline(never)]
     pub fn run<'a, L: Links>(self, place: Place<'a, L::Seat>, links: &L) -> Ran<'a, L::Seat> {
+        refuse_pinned();
         let run = Run { links, tenure: place.tenure() };
         // Whatever panics between here and the end does so under an identity that is not its own, or between two.
         let abort = AbortOnUnwind;
@@ -274,6 +279,12 @@ pub(crate) fn park<L: Links>(links: &L, seat: Option<&L::Seat>, ran: Runnable) -
         Park::Parked => None,
         Park::Again => Some(ManuallyDrop::into_inner(parked)),
     }
+}
+
+/// Inside `with_seat` there is a reference to the seat, which may be taken while a coroutine runs.
+#[inline(never)]
+fn refuse_pinned() {
+    assert!(HERE.with(|here| here.pinned.get()) == 0, "a coroutine run inside `with_seat`");
 }
 
 /// Nothing may unwind through a stretch of running.

@@ -140,6 +140,11 @@ impl<S> Watch<S> {
         self.tenure.hold.look()
     }
 
+    /// Whether both watch the same thread's same time on the same seat.
+    pub fn is_of_the_tenure_of(&self, other: &Watch<S>) -> bool {
+        Arc::ptr_eq(&self.tenure, &other.tenure)
+    }
+
     /// Takes the seat, if a coroutine is running there, outside of [`with_seat`], and returns it with that coroutine. The
     /// thread that runs it is left behind: it has no seat from now on.
     ///
