@@ -14,6 +14,7 @@ use tarae_context::{Cache, Pool};
 use tarae_task::{Runnable, Watch};
 
 use crate::budget::{Budget, Turn};
+use crate::clock::Stamping;
 use crate::counters::count;
 use crate::histogram::Recorder;
 use crate::next_slot::{Filled, NextSlot};
@@ -101,8 +102,8 @@ pub(crate) struct Core {
     pub(crate) in_batch: Cell<bool>,
     /// When the worker last looked at its sockets and timers, whichever thread drove it.
     pub(crate) polled: Cell<Instant>,
-    /// Whether the next coroutine that is queued is to be stamped, for the histogram of latencies.
-    pub(crate) stamps_next: Cell<bool>,
+    /// Which of the coroutines that are queued are stamped, for the histogram of latencies.
+    pub(crate) stamping: Stamping,
     /// How much of its turn the coroutine that runs has used.
     pub(crate) budget: Budget,
 }
@@ -130,7 +131,7 @@ impl Core {
             next_in_a_row: Cell::new(0),
             in_batch: Cell::new(false),
             polled: Cell::new(Instant::now()),
-            stamps_next: Cell::new(false),
+            stamping: Stamping::new(),
             budget: Budget::default(),
         };
         (Box::new(core), remote)

@@ -2,9 +2,9 @@
 //!
 //! Told to whoever waits in `run`, instead of waiting for ever, and only when it is certain. It is, if at one moment
 //!
-//! - all workers sleep, no coroutine is queued, and none waits for a stack;
+//! - all workers of all schedulers sleep, no coroutine is queued, and none waits for a stack;
 //! - no timer is armed, and nobody waits for a socket;
-//! - every kernel thread of the process is one of the workers, or makes stacks, or waits in tarae for a wake
+//! - every kernel thread of the process is one of the workers, or a monitor, or makes stacks, or waits in tarae for a wake
 //!   ([`census`]): so none is left that could run code of the program's.
 //!
 //! Another thread, even one that has nothing to do with tarae, might have a waker: then nothing is said. The kernel says how
@@ -22,8 +22,9 @@
 use std::any::Any;
 use std::fmt;
 use std::fs;
+use std::ptr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Waker;
 
 use slab::Slab;
@@ -121,59 +122,107 @@ pub(crate) enum Verdict {
     Dead,
 }
 
-impl<W: Wait> Shared<W> {
-    /// Looks for a deadlock of everything, and tells of it. The monitor's, when all workers sleep.
-    pub(crate) fn look_for_deadlock(&self) -> Verdict {
-        if self.runs.is_empty() || self.may_go_on() {
-            return Verdict::Alive;
-        }
-        let before = (census::take(), self.movements());
-        let threads = fs::read_dir("/proc/self/task").map(Iterator::count).unwrap_or(usize::MAX);
-        // The monitor is the one that is looking.
-        let known = before.0.blocked + self.remotes.len() + fillers() + 1;
-        if threads != known || self.may_go_on() || (census::take(), self.movements()) != before {
-            return Verdict::Unknown;
-        }
-        self.runs.tell(&self.describe_deadlock());
-        Verdict::Dead
-    }
+/// What one scheduler asks of all others of the process.
+trait Peer: Send + Sync {
+    fn workers(&self) -> usize;
+
+    fn runs(&self) -> &Runs;
 
     /// Whether anything may happen in this scheduler, or to it from outside of the process.
+    fn may_go_on(&self) -> bool;
+
+    /// Changes with each wake, and each time that a worker has slept.
+    fn movements(&self) -> (u64, u64);
+
+    /// Those who have parked.
+    fn parked(&self) -> Vec<Coroutine>;
+}
+
+/// The schedulers that have not ended.
+static PEERS: Mutex<Vec<Weak<dyn Peer>>> = Mutex::new(Vec::new());
+
+fn lock_peers() -> MutexGuard<'static, Vec<Weak<dyn Peer>>> {
+    PEERS.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn peers() -> Vec<Arc<dyn Peer>> {
+    lock_peers().iter().filter_map(Weak::upgrade).collect()
+}
+
+/// A scheduler is about to start its threads.
+pub(crate) fn enter<W: Wait>(shared: &Arc<Shared<W>>) {
+    let peer: Weak<dyn Peer> = Arc::downgrade(shared) as Weak<dyn Peer>;
+    lock_peers().push(peer);
+}
+
+/// The threads of a scheduler have ended, or are given up. May be called twice.
+pub(crate) fn leave<W: Wait>(shared: &Shared<W>) {
+    lock_peers().retain(|peer| !ptr::addr_eq(peer.as_ptr(), shared));
+}
+
+/// Looks for a deadlock of everything, and tells of it. A monitor's, when all of its workers sleep.
+pub(crate) fn look() -> Verdict {
+    let peers = peers();
+    if peers.iter().all(|peer| peer.runs().is_empty()) || may_go_on(&peers) {
+        return Verdict::Alive;
+    }
+    let movements = || peers.iter().map(|peer| peer.movements()).collect::<Vec<_>>();
+    let (census, before) = (census::take(), movements());
+    let threads = fs::read_dir("/proc/self/task").map(Iterator::count).unwrap_or(usize::MAX);
+    // A monitor for each.
+    let known = census.blocked + peers.iter().map(|peer| peer.workers() + 1).sum::<usize>() + fillers();
+    if threads != known || may_go_on(&peers) || (census::take(), movements()) != (census, before) {
+        return Verdict::Unknown;
+    }
+    let deadlock = describe(peers.iter().flat_map(|peer| peer.parked()).collect());
+    peers.iter().for_each(|peer| peer.runs().tell(&deadlock));
+    Verdict::Dead
+}
+
+fn may_go_on(peers: &[Arc<dyn Peer>]) -> bool {
+    peers.iter().any(|peer| peer.may_go_on())
+}
+
+fn describe(mut waiting: Vec<Coroutine>) -> Deadlock {
+    use fmt::Write;
+    waiting.retain(|coroutine| !coroutine.is_done());
+    waiting.sort_by_key(Coroutine::id);
+    let count = waiting.len();
+    let mut text =
+        format!("deadlock: nothing in this process can wake any of the coroutines that wait ({count})");
+    for coroutine in waiting.iter().take(TOLD_MAX) {
+        let name = coroutine.name().unwrap_or("<unnamed>");
+        let (id, place, reason) = (coroutine.id(), coroutine.spawned_at(), coroutine.reason());
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n  {id} '{name}', spawned at {place}, waits for {reason}");
+    }
+    if count > TOLD_MAX {
+        let _ = write!(text, "\n  and {} more", count - TOLD_MAX);
+    }
+    Deadlock { text: text.into() }
+}
+
+impl<W: Wait> Peer for Shared<W> {
+    fn workers(&self) -> usize {
+        self.remotes.len()
+    }
+
+    fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
     fn may_go_on(&self) -> bool {
         // In the order in which a wake goes: from its store, to a queue, to a worker. The next slot of a worker that sleeps
         // is empty: it has looked, and those whom it wakes before it gets up go to its queue.
-        self.wait.may_wake()
-            || self.recheck().is_some()
-            || !self.injector.is_empty()
-            || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
-            || !self.idle.all_asleep()
-            || self.counters.read().alive() == 0
+        self.wait.may_wake() || self.recheck().is_some() || self.queued() > 0 || !self.idle.all_asleep()
     }
 
-    /// Changes with each wake, and each time that a worker has slept.
     fn movements(&self) -> (u64, u64) {
         let looks = self.remotes.iter().map(|remote| remote.looks.load(Ordering::SeqCst)).sum();
         (looks, self.counters.read().wakes)
     }
 
-    fn describe_deadlock(&self) -> Deadlock {
-        use fmt::Write;
-        let mut waiting = self.registry.list();
-        waiting.retain(|coroutine| !coroutine.is_done());
-        waiting.sort_by_key(Coroutine::id);
-        let mut text = format!(
-            "deadlock: nothing in this process can wake any of the coroutines that wait ({})",
-            waiting.len()
-        );
-        for coroutine in waiting.iter().take(TOLD_MAX) {
-            let name = coroutine.name().unwrap_or("<unnamed>");
-            let (id, place, reason) = (coroutine.id(), coroutine.spawned_at(), coroutine.reason());
-            // Writing to a string does not fail.
-            let _ = write!(text, "\n  {id} '{name}', spawned at {place}, waits for {reason}");
-        }
-        if waiting.len() > TOLD_MAX {
-            let _ = write!(text, "\n  and {} more", waiting.len() - TOLD_MAX);
-        }
-        Deadlock { text: text.into() }
+    fn parked(&self) -> Vec<Coroutine> {
+        self.registry.list()
     }
 }

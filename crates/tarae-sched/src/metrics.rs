@@ -15,8 +15,8 @@ use crate::wait::Wait;
 pub struct Metrics {
     /// How many workers there are: how many coroutines run at the same time, those that are stuck aside.
     pub workers: usize,
-    /// How many kernel threads there are, by what they do. The monitor, and those that make stacks ahead of need, are not
-    /// among them.
+    /// How many kernel threads there are, by what they do. The monitor, the thread that tells of stalls for a moment, and those
+    /// that make stacks ahead of need, are not among them.
     pub threads: ThreadCounts,
     /// How many coroutines there are, by state.
     pub coroutines: CoroutineCounts,
@@ -46,8 +46,9 @@ pub struct Metrics {
     pub slots: SlotCounts,
     /// How many thread identities were made for these slots. They are reused and never released.
     pub identities: usize,
-    /// How long coroutines that were spawned or woken waited for their turn. By sample: one after each of a worker's looks at
-    /// its sockets; and of those that come from other threads one in 16, counted as 16.
+    /// How long coroutines that were spawned or woken waited for their turn. By sample: one in 64, more of them after each of a
+    /// worker's looks at its sockets; of those that come from other threads one in 16. Each is counted as those it stands
+    /// for.
     pub schedule_latency: Histogram,
     /// How long coroutines ran at a time, until they waited, yielded or ended. By sample, one run in 256 at least, each
     /// counted as the runs it stands for; and all in which the kernel thread was left behind.

@@ -39,7 +39,7 @@ use tarae_task::Watch;
 use tarae_task::hold::Seen;
 
 use crate::core::Core;
-use crate::deadlock::Verdict;
+use crate::deadlock::{self, Verdict};
 use crate::idle::Rested;
 use crate::report::{Reports, Stall};
 use crate::scheduler::Shared;
@@ -199,13 +199,13 @@ impl<'a, W: Wait> Monitor<'a, W> {
 
     /// Rests while all workers sleep, and looks for a deadlock before.
     fn rest(&self) -> Rested {
-        if self.shared.look_for_deadlock() == Verdict::Unknown {
+        if deadlock::look() == Verdict::Unknown {
             // A thread may have been on its way out.
             let rested = self.shared.idle.rest(Some(SECOND_LOOK));
             if rested != Rested::LongEnough {
                 return rested;
             }
-            let _ = self.shared.look_for_deadlock();
+            let _ = deadlock::look();
         }
         self.shared.idle.rest(None)
     }

@@ -29,7 +29,7 @@ pub(crate) struct Pace {
     /// When the run began that is being measured.
     begun: Cell<Option<Instant>>,
     /// How many runs that one stands for.
-    stands_for: u64,
+    stands_for: Cell<u64>,
 }
 
 impl Pace {
@@ -41,7 +41,7 @@ impl Pace {
             clock: now,
             sampled: 0,
             begun: Cell::new(None),
-            stands_for: 0,
+            stands_for: Cell::new(1),
         }
     }
 
@@ -65,7 +65,7 @@ impl Pace {
         let due = now - core.polled.get() >= POLL_EVERY;
         if due {
             core.polled.set(now);
-            core.stamps_next.set(true);
+            core.stamping.begin();
         }
         due
     }
@@ -77,7 +77,7 @@ impl Pace {
 
     /// Starts anew after a sleep, which has polled.
     pub(crate) fn slept(&mut self, core: &Core) {
-        core.stamps_next.set(true);
+        core.stamping.begin();
         core.polled.set(Instant::now());
         *self = Pace { sampled: self.sampled, ..Pace::new() };
     }
@@ -88,7 +88,7 @@ impl Pace {
         // Where few runs fit between two looks, each is worth a look at the clock.
         if runs >= RUNS_PER_SAMPLE || self.ticks == 1 {
             self.sampled = run;
-            self.stands_for = runs.max(1) as u64;
+            self.stands_for.set(runs.max(1) as u64);
             self.begun.set(Some(Instant::now()));
         }
     }
@@ -102,8 +102,9 @@ impl Pace {
             remote.run_slice.record(begun.elapsed(), runs);
         }
         if let Some(begun) = self.begun.get() {
-            self.begun.set(None);
-            record(remote, begun, self.stands_for);
+            record(remote, begun, self.stands_for.replace(1));
+            // The next one as well, where each is worth it.
+            self.begun.set((self.ticks == 1).then(Instant::now));
         }
     }
 }

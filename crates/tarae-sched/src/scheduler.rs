@@ -17,7 +17,7 @@ use tarae_task::{Attributes, Cause, Coroutine, JoinHandle, Runnable, Schedule, w
 use crate::clock::Clock;
 use crate::core::{Core, Remote};
 use crate::counters::{All, count};
-use crate::deadlock::Runs;
+use crate::deadlock::{self, Runs};
 use crate::idle::{Idle, WORKERS_MAX};
 use crate::monitor;
 use crate::registry::Registry;
@@ -125,6 +125,7 @@ impl<W: Wait> Scheduler<W> {
             ending: Mutex::new(Ending::new(config.workers)),
             runs: Runs::default(),
         });
+        deadlock::enter(&shared);
         let scheduler = Scheduler { shared };
         scheduler.start_threads(cores)?;
         Ok(scheduler)
@@ -145,6 +146,7 @@ impl<W: Wait> Scheduler<W> {
             shared.ending().working -= cores.len();
             self.stop();
             shared.idle.end();
+            deadlock::leave(shared);
         }
         started
     }
@@ -315,8 +317,8 @@ impl<W: Wait> Shared<W> {
             Cause::Woken => &counters.wakes,
             Cause::Spawned => &counters.spawned,
         });
-        if core.stamps_next.replace(false) {
-            runnable.stamp(self.clock.stamp(1));
+        if let Some(weight) = core.stamping.count() {
+            runnable.stamp(self.clock.stamp(weight));
         }
         if core.in_batch.get() {
             core.queue.push(runnable);
@@ -331,7 +333,8 @@ impl<W: Wait> Shared<W> {
                 core.queue.len() > 1
             }
         };
-        if more_than_one {
+        // Not of each one: the first who was told tells the next, and what is left is told at the worker's next look around.
+        if more_than_one && core.queue.len().is_power_of_two() {
             self.tell_others();
         }
     }

@@ -14,6 +14,7 @@ use std::task::Waker;
 use crossbeam_deque::Steal;
 use tarae_task::Runnable;
 
+use crate::deadlock;
 use crate::scheduler::{Scheduler, Shared};
 use crate::wait::Wait;
 
@@ -93,6 +94,7 @@ impl<W: Wait> Scheduler<W> {
         starved.into_iter().for_each(|runnable| shared.abandon(runnable));
         shared.threads.close();
         shared.idle.end();
+        deadlock::leave(shared);
         let coroutines = shared.counters.read().alive();
         let (working, left_behind) = (shared.ending().working, shared.threads.counts().left_behind);
         if coroutines == 0 && working == 0 {
@@ -152,6 +154,7 @@ impl<W: Wait> Shared<W> {
         };
         self.threads.close();
         self.idle.end();
+        deadlock::leave(self);
         self.wait.close();
         waiters.into_iter().for_each(Waker::wake);
     }

@@ -3,7 +3,7 @@
 //!
 //! A thread that was left behind carries one coroutine, and nothing else. When that one yields or is woken, it goes to the
 //! scheduler like a coroutine from elsewhere, and the thread is free. When it has ended, its context goes back to the
-//! pool.
+//! pool. Only when the scheduler has stopped does it stay where it is.
 //!
 //! One that is *locked* to the thread stays: where it parks, the kernel thread waits at its [`Mailbox`], and whoever
 //! wakes it puts its [`Runnable`] there and in no queue.
@@ -36,14 +36,18 @@ impl<L: Links> Adrift<'_, L> {
     #[inline(never)]
     pub(crate) fn go_on<'p>(&self, mut ran: Runnable, mut suspended: Suspended) -> Ran<'p, L::Seat> {
         loop {
-            let Some(mailbox) = ran.mailbox().cloned() else {
+            let mailbox = ran.mailbox().cloned();
+            // After a shutdown that left it behind there is no worker to come back to: it may as well go on here.
+            let stays =
+                mailbox.is_some() || suspended == Suspended::With(SIGNAL_YIELD) && self.links.has_stopped();
+            if !stays {
                 self.let_go(ran, suspended);
                 return Ran::LeftBehind;
-            };
-            match suspended {
-                Suspended::With(SIGNAL_PARK) => ran = self.await_wake(&mailbox, ran),
-                Suspended::With(_) => std::thread::yield_now(),
-                Suspended::Ended => {
+            }
+            match (suspended, &mailbox) {
+                (Suspended::With(SIGNAL_PARK), Some(mailbox)) => ran = self.await_wake(mailbox, ran),
+                (Suspended::With(_), _) => std::thread::yield_now(),
+                (Suspended::Ended, _) => {
                     // SAFETY: The field belongs to whoever has the `Runnable`.
                     unsafe { *ran.header().mailbox.get() = None };
                     self.let_go(ran, suspended);

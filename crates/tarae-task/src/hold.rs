@@ -57,6 +57,11 @@ pub enum Enter {
     Asked,
 }
 
+/// The holder's own copy of the word, outside, through a stretch of runs: so that a switch stores what it knows, and does not
+/// wait for what it has just stored.
+#[derive(Debug)]
+pub struct Runs(usize);
+
 /// What a watcher sees of a holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen(usize);
@@ -78,7 +83,11 @@ impl Hold {
     /// Goes inside. If somebody asks for the seat, the holder must [`settle`](Hold::settle) before it uses it.
     #[inline(always)]
     pub fn enter(&self) -> Enter {
-        let word = self.word.load(Ordering::Relaxed);
+        self.enter_from(self.word.load(Ordering::Relaxed))
+    }
+
+    #[inline(always)]
+    fn enter_from(&self, word: usize) -> Enter {
         self.word.store(word | INSIDE, Ordering::Relaxed);
         // Pairs with `heavy` in `take`.
         light();
@@ -110,12 +119,23 @@ impl Hold {
         self.word.store(word & !INSIDE, Ordering::Release);
     }
 
+    /// Begins a stretch of runs.
+    pub fn begin_runs(&self) -> Runs {
+        Runs(self.word.load(Ordering::Relaxed) & !INSIDE)
+    }
+
     /// Goes outside, into a new run.
     #[inline(always)]
-    pub fn leave_for_a_run(&self) {
-        let word = self.word.load(Ordering::Relaxed);
+    pub fn leave_for_a_run(&self, runs: &mut Runs) {
+        runs.0 = runs.0.wrapping_add(2);
         // Release: as in `leave`.
-        self.word.store((word | INSIDE).wrapping_add(1), Ordering::Release);
+        self.word.store(runs.0, Ordering::Release);
+    }
+
+    /// Goes inside when a run has ended; otherwise as [`enter`](Hold::enter).
+    #[inline(always)]
+    pub fn enter_after_a_run(&self, runs: &Runs) -> Enter {
+        self.enter_from(runs.0)
     }
 
     /// What there is to see without asking. The same again at a later time, and outside: still in the same run.

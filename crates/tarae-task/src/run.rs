@@ -76,15 +76,16 @@ impl Runnable {
             std::mem::forget(abort);
             return Ran::Home(place);
         };
+        let mut runs = run.tenure.begin_runs();
         let home = Home::note();
         run.note_who_runs(Some(&current));
         // SAFETY: The `Runnable` owns the coroutine's context. This function touches no thread-local.
         unsafe { current.context().wear() };
         loop {
-            run.tenure.begin_run(current.header());
+            run.tenure.begin_run(&mut runs, current.header());
             // SAFETY: We wear it: put on above, or below in the last turn, or not taken off.
             let suspended = unsafe { current.context().enter() };
-            if !run.tenure.end_run() {
+            if !run.tenure.end_run(&runs) {
                 run.retire(suspended);
                 // SAFETY: Noted on this kernel thread before it put on anything.
                 unsafe { home.go() };

@@ -61,6 +61,9 @@ pub trait Links {
     /// Notes that a coroutine has ended.
     fn finished(&self, seat: Option<&Self::Seat>);
 
+    /// Whether nothing that is requeued will be run any more.
+    fn has_stopped(&self) -> bool;
+
     /// Keeps a coroutine that could not start, as there is no context for it.
     fn starved(&self, seat: &Self::Seat, runnable: Runnable, error: io::Error);
 }

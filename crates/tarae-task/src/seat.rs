@@ -33,7 +33,7 @@ use tarae_context::errno::KeepErrno;
 use crate::barrier;
 use crate::coroutine::{Coroutine, Header};
 use crate::here::{HERE, Here};
-use crate::hold::{Enter, Hold, Seen};
+use crate::hold::{Enter, Hold, Runs, Seen};
 
 /// One thread's time on a seat, whatever the seat's type.
 ///
@@ -59,26 +59,32 @@ impl Tenure {
     /// Goes inside, if the seat is still there.
     #[inline(always)]
     fn enter(&self) -> bool {
-        #[cold]
-        #[inline(never)]
-        fn settle(hold: &Hold) -> bool {
-            let _errno = KeepErrno::new();
-            hold.settle()
-        }
-        self.hold.enter() == Enter::Inside || settle(&self.hold)
+        self.hold.enter() == Enter::Inside || self.settle()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn settle(&self) -> bool {
+        let _errno = KeepErrno::new();
+        self.hold.settle()
+    }
+
+    /// The holder begins to run one coroutine after the other.
+    pub(crate) fn begin_runs(&self) -> Runs {
+        self.hold.begin_runs()
     }
 
     /// The holder lets a coroutine run.
     #[inline(always)]
-    pub(crate) fn begin_run(&self, header: *const Header) {
+    pub(crate) fn begin_run(&self, runs: &mut Runs, header: *const Header) {
         self.current.set(header);
-        self.hold.leave_for_a_run();
+        self.hold.leave_for_a_run(runs);
     }
 
     /// The coroutine has come back. Returns whether the holder still has the seat, and is inside.
     #[inline(always)]
-    pub(crate) fn end_run(&self) -> bool {
-        self.enter()
+    pub(crate) fn end_run(&self, runs: &Runs) -> bool {
+        self.hold.enter_after_a_run(runs) == Enter::Inside || self.settle()
     }
 }
 

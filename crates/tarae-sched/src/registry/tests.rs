@@ -46,6 +46,10 @@ impl Links for Alone {
 
     fn finished(&self, _cache: Option<&RefCell<Cache>>) {}
 
+    fn has_stopped(&self) -> bool {
+        false
+    }
+
     fn starved(&self, _cache: &RefCell<Cache>, _runnable: Runnable, error: std::io::Error) {
         unreachable!("{error}");
     }
