@@ -9,7 +9,7 @@
 //! | [`state`] | `tarae-task/src/state.rs` | a lost wake, two `Runnable`s, a result dropped twice or never |
 //! | [`hold`] | `tarae-task/src/hold.rs` | a seat used by two threads at once, or left to nobody |
 //! | [`next_slot`] | `tarae-sched/src/next_slot.rs` | a coroutine that leaves the slot twice, or never |
-//! | [`idle`] | `tarae-sched/src/idle.rs` | work queued while everybody sleeps, a post of lookout left empty |
+//! | [`idle`] | `tarae-sched/src/idle.rs` | work queued while everybody sleeps, a monitor that rests while a worker is awake |
 //! | [`stock`] | `tarae-context/src/stock.rs` | a shortage that nobody mends |
 //! | [`notify`] | `tarae-reactor/src/notify.rs` | a poll that sleeps through a notification |
 //! | [`side`] | `tarae-reactor/src/side.rs` | an event between a try and the wait for it that is lost |

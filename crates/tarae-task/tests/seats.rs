@@ -51,6 +51,10 @@ impl Links for OneByOne {
         self.0.queue.lock().unwrap().push(runnable);
     }
 
+    fn has_stopped(&self) -> bool {
+        false
+    }
+
     fn parking(&self, _seat: Option<&Seat>) {}
 
     fn finished(&self, _seat: Option<&Seat>) {}

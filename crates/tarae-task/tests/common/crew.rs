@@ -14,6 +14,7 @@ pub(crate) struct Crew {
     straight: bool,
     /// How many coroutines will have ended when all is done.
     total: usize,
+    #[allow(clippy::vec_box, reason = "a seat is the box that goes from hand to hand")]
     spare: Mutex<Vec<Box<Worker>>>,
     /// One for each thread that sits, with a number of its own.
     watches: Mutex<Vec<(usize, Watch<Worker>)>>,

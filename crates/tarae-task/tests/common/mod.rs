@@ -245,6 +245,10 @@ impl Links for Straight {
         self.queue.push(runnable);
     }
 
+    fn has_stopped(&self) -> bool {
+        false
+    }
+
     fn parking(&self, seat: Option<&Worker>) {
         self.note(seat, &self.queue.adrift.parking);
         let woken = self.queue.woken_at_parking.lock().unwrap().take();
@@ -262,10 +266,14 @@ impl Links for Straight {
 }
 
 impl Straight {
-    /// A seat that is passed is the caller's, and one that is not is not to be had otherwise.
+    /// A seat that is passed is the one to be had here otherwise, and where none is passed, there is none. In a coroutine
+    /// that itself runs others, that is the seat of its own worker, which is another one.
     fn note(&self, seat: Option<&Worker>, adrift: &AtomicUsize) {
-        let here = with_seat(|seat: &Worker| std::ptr::from_ref(seat).addr());
-        assert_eq!(here, seat.map(|seat| std::ptr::from_ref(seat).addr()));
+        let here = with_seat(|here: &Worker| {
+            Arc::ptr_eq(&here.queue, &self.queue).then(|| std::ptr::from_ref(here).addr())
+        });
+        let passed = seat.map(|seat| std::ptr::from_ref(seat).addr());
+        assert!(here.flatten().is_none_or(|here| passed == Some(here)));
         if seat.is_none() {
             adrift.fetch_add(1, Ordering::SeqCst);
         }
