@@ -42,7 +42,7 @@ mod tests {
     impl Tenure {
         /// The calling thread sits, inside.
         fn new(seat: Seat) -> Arc<Tenure> {
-            let hold = Hold::new();
+            let hold = Hold::new(true);
             let runs = RefCell::new(hold.begin_runs());
             Arc::new(Tenure { hold, runs, seat, current: UnsafeCell::new(None) })
         }

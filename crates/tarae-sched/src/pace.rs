@@ -18,10 +18,13 @@ const RUNS_PER_SAMPLE: usize = 256;
 
 /// # Invariants
 ///
-/// `begun` is set from the start of a run that is measured to its end.
+/// `begun` is set from the start of a run that is measured to its end, and then `ticks_left` is 1.
 pub(crate) struct Pace {
-    /// Coroutines to run until the next look; 0 until that look has been taken.
+    /// Coroutines to run until something is to be done: until the run ends that is being measured, or until the next look; 0
+    /// until that look has been taken.
     ticks_left: Cell<u32>,
+    /// Those from the end of the run that is being measured to the next look.
+    ticks_after: Cell<u32>,
     ticks: u32,
     clock: Instant,
     /// The number of the run at which the last sample was taken.
@@ -37,6 +40,7 @@ impl Pace {
         let now = Instant::now();
         Pace {
             ticks_left: Cell::new(1),
+            ticks_after: Cell::new(0),
             ticks: 1,
             clock: now,
             sampled: 0,
@@ -47,10 +51,29 @@ impl Pace {
 
     /// Counts a coroutine that is about to run, unless it is time for a look.
     #[inline]
-    pub(crate) fn look_is_due(&self) -> bool {
+    pub(crate) fn look_is_due(&self, remote: &Remote) -> bool {
         let left = self.ticks_left.get().saturating_sub(1);
         self.ticks_left.set(left);
-        left == 0
+        left == 0 && self.end_of_ticks(remote)
+    }
+
+    #[cold]
+    fn end_of_ticks(&self, remote: &Remote) -> bool {
+        let Some(begun) = self.begun.take() else { return true };
+        remote.run_slice.record(begun.elapsed(), self.stands_for.replace(1));
+        let left = self.ticks_after.get();
+        if left == 0 {
+            return true;
+        }
+        if self.ticks == 1 {
+            // The next one as well, where each is worth it.
+            self.ticks_after.set(left - 1);
+            self.ticks_left.set(1);
+            self.begun.set(Some(Instant::now()));
+        } else {
+            self.ticks_left.set(left);
+        }
+        false
     }
 
     /// Notes the time and says whether it is time to poll.
@@ -89,22 +112,9 @@ impl Pace {
         if runs >= RUNS_PER_SAMPLE || self.ticks == 1 {
             self.sampled = run;
             self.stands_for.set(runs.max(1) as u64);
+            // It is the next one, and ends with the next tick.
+            self.ticks_after.set(self.ticks_left.replace(1).saturating_sub(1));
             self.begun.set(Some(Instant::now()));
-        }
-    }
-
-    /// A run has ended.
-    #[inline]
-    pub(crate) fn end_of_run(&self, remote: &Remote) {
-        #[cold]
-        #[inline(never)]
-        fn record(remote: &Remote, begun: Instant, runs: u64) {
-            remote.run_slice.record(begun.elapsed(), runs);
-        }
-        if let Some(begun) = self.begun.get() {
-            record(remote, begun, self.stands_for.replace(1));
-            // The next one as well, where each is worth it.
-            self.begun.set((self.ticks == 1).then(Instant::now));
         }
     }
 }

@@ -160,6 +160,9 @@ impl<W: Wait> Shared<W> {
     }
 
     fn notify_all(&self) {
-        (0..self.remotes.len()).for_each(|worker| self.wait.notify(worker));
+        for (worker, remote) in self.remotes.iter().enumerate() {
+            remote.look_wanted.store(true, Ordering::Relaxed);
+            self.wait.notify(worker);
+        }
     }
 }

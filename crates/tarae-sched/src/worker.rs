@@ -167,7 +167,7 @@ impl<W: Wait> Turn<'_, W> {
     #[inline]
     fn look_is_due(&self) -> bool {
         // Relaxed: advice.
-        self.pace.look_is_due() || self.remote.look_wanted.load(Ordering::Relaxed)
+        self.pace.look_is_due(self.remote) || self.remote.look_wanted.load(Ordering::Relaxed)
     }
 
     /// Looks at what a busy worker would otherwise not come to.
@@ -177,7 +177,7 @@ impl<W: Wait> Turn<'_, W> {
             return;
         }
         self.in_batch(core, |turn| turn.shared.wait.poll(turn.worker));
-        self.remote.count_look();
+        self.remote.count_look(self.shared.is_closing());
         self.injected(core).into_iter().for_each(|runnable| core.queue.push(runnable));
         self.shared.retry_starved();
     }
@@ -200,7 +200,7 @@ impl<W: Wait> Turn<'_, W> {
         let found = self.second_look();
         if !found {
             self.in_batch(core, |turn| turn.shared.wait.wait(me, turn.shared.recheck()));
-            self.remote.count_look();
+            self.remote.count_look(self.shared.is_closing());
             self.shared.retry_starved();
         }
         if idle.retract(me) == Left::Claimed {
@@ -231,11 +231,11 @@ impl<W: Wait> Links for Turn<'_, W> {
         &core.cache
     }
 
+    #[inline(always)]
     fn next(&self, core: &Core, yielded: bool) -> Next {
         self.remote.turn.begin_run();
-        self.pace.end_of_run(self.remote);
-        // In a shutdown every coroutine is cancelled before it runs: `drive` does that.
-        if self.look_is_due() || self.shared.is_closing() {
+        // In a shutdown every coroutine is cancelled before it runs: a look is wanted before each, and `drive` does it.
+        if self.look_is_due() {
             return Next::Home;
         }
         match self.own(core) {

@@ -26,6 +26,9 @@
 //! one lock, and the taker holds that lock from its question to its answer.
 //!
 //! What the holder wrote to the seat is seen by the taker: `leave` releases, and the taker's look at `word` acquires.
+//! **Without the barriers**, where the kernel has none, `asked` is always set: then the holder takes the lock at each switch,
+//! and that orders everything.
+//!
 //! Which run it is counts in the upper bits of `word`, so that a watcher can tell a holder that is stuck from one
 //! that has come back outside. Entering is two instructions and a compiler barrier, paid at each switch.
 //!
@@ -39,12 +42,13 @@ const INSIDE: usize = 1;
 /// # Invariants
 ///
 /// - `word` is written by the holder only.
-/// - `asked` is set whenever `lost` is.
+/// - `asked` is set whenever `lost` is, and whenever `always_asked` is.
 #[derive(Debug)]
 pub struct Hold {
     word: AtomicUsize,
     asked: AtomicBool,
     lost: Mutex<bool>,
+    always_asked: bool,
 }
 
 /// How a holder came inside.
@@ -74,10 +78,14 @@ impl Seen {
 }
 
 impl Hold {
-    /// A hold of a thread that is inside.
-    #[allow(clippy::new_without_default, reason = "somebody holds it")]
-    pub fn new() -> Hold {
-        Hold { word: AtomicUsize::new(INSIDE), asked: AtomicBool::new(false), lost: Mutex::new(false) }
+    /// A hold of a thread that is inside. Without barriers the holder takes a lock whenever it enters.
+    pub fn new(barriers: bool) -> Hold {
+        Hold {
+            word: AtomicUsize::new(INSIDE),
+            asked: AtomicBool::new(!barriers),
+            lost: Mutex::new(false),
+            always_asked: !barriers,
+        }
     }
 
     /// Goes inside. If somebody asks for the seat, the holder must [`settle`](Hold::settle) before it uses it.
@@ -157,8 +165,9 @@ impl Hold {
         }
         self.asked.store(true, Ordering::Relaxed);
         // Pairs with `light` in `enter`. Acquire: we see what the holder did to the seat.
-        if !heavy() || self.word.load(Ordering::Acquire) & INSIDE != 0 {
-            self.asked.store(false, Ordering::Relaxed);
+        let ordered = self.always_asked || heavy();
+        if !ordered || self.word.load(Ordering::Acquire) & INSIDE != 0 {
+            self.asked.store(self.always_asked, Ordering::Relaxed);
             return None;
         }
         *lost = true;

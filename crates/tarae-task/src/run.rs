@@ -72,7 +72,7 @@ impl Runnable {
         let run = Run { links, tenure: place.tenure() };
         // Whatever panics between here and the end does so under an identity that is not its own, or between two.
         let abort = AbortOnUnwind;
-        let Some((mut current, _)) = run.board(&place, self) else {
+        let (Some(mut current), _) = run.board(&place, self) else {
             std::mem::forget(abort);
             return Ran::Home(place);
         };
@@ -97,17 +97,17 @@ impl Runnable {
             // SAFETY: We are inside, and the place before was consumed. The type is that of the place.
             let place = unsafe { Place::of(run.tenure) };
             match run.pause(&place, &current, suspended) {
-                Pause::Same => {}
-                Pause::Next(next, starts) => {
+                (None, Pause::Same) => {}
+                (Some(next), then) => {
                     // SAFETY: As above; `pause` has boarded it.
                     unsafe { next.context().wear() };
-                    if starts {
+                    if then == Pause::Start {
                         run.settle_in();
                     }
                     run.note_who_runs(Some(&next));
                     run.publish(&place, std::mem::replace(&mut current, next), suspended);
                 }
-                Pause::Home => {
+                (None, _) => {
                     // SAFETY: Noted on this kernel thread before it put on anything.
                     unsafe { home.go() };
                     run.note_who_runs(None);
@@ -120,11 +120,15 @@ impl Runnable {
     }
 }
 
-/// What comes after a run.
+/// What comes after a run. Beside the next one, and not around it: so the two come back in registers.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Pause {
+    /// The one that ran goes on.
     Same,
-    /// This one; with `true` it is about to start.
-    Next(Runnable, bool),
+    /// The next one is about to start.
+    Start,
+    /// The next one goes on.
+    GoOn,
     Home,
 }
 
@@ -137,7 +141,7 @@ struct Run<'l, 't, L> {
 impl<L: Links> Run<'_, '_, L> {
     /// After a run, under the identity of the one that ran: lets go of nothing, as we wear it.
     #[inline(never)]
-    fn pause(&self, seat: &L::Seat, ran: &Runnable, suspended: Suspended) -> Pause {
+    fn pause(&self, seat: &L::Seat, ran: &Runnable, suspended: Suspended) -> (Option<Runnable>, Pause) {
         let pause = self.choose(seat, ran, suspended);
         self.clear_seat(suspended);
         pause
@@ -158,7 +162,7 @@ impl<L: Links> Run<'_, '_, L> {
     }
 
     #[inline(always)]
-    fn choose(&self, seat: &L::Seat, ran: &Runnable, suspended: Suspended) -> Pause {
+    fn choose(&self, seat: &L::Seat, ran: &Runnable, suspended: Suspended) -> (Option<Runnable>, Pause) {
         let yielded = suspended == Suspended::With(SIGNAL_YIELD);
         if suspended == Suspended::Ended {
             // The context stays with it. Whoever is woken by this may be next.
@@ -167,12 +171,12 @@ impl<L: Links> Run<'_, '_, L> {
         loop {
             match self.links.next(seat, yielded) {
                 Next::Run(next) => {
-                    if let Some((next, starts)) = self.board(seat, next) {
-                        return Pause::Next(next, starts);
+                    if let boarded @ (Some(_), _) = self.board(seat, next) {
+                        return boarded;
                     }
                 }
-                Next::Same if yielded => return Pause::Same,
-                Next::Same | Next::Home => return Pause::Home,
+                Next::Same if yielded => return (None, Pause::Same),
+                Next::Same | Next::Home => return (None, Pause::Home),
             }
         }
     }
@@ -198,7 +202,7 @@ impl<L: Links> Run<'_, '_, L> {
 
     /// Makes a coroutine ready to be entered, and says whether it is about to start; `None` if it cannot.
     #[inline(never)]
-    fn board(&self, seat: &L::Seat, runnable: Runnable) -> Option<(Runnable, bool)> {
+    fn board(&self, seat: &L::Seat, runnable: Runnable) -> (Option<Runnable>, Pause) {
         let header = runnable.header();
         header.seat.set(self.tenure);
         let starts = !runnable.has_started();
@@ -208,7 +212,7 @@ impl<L: Links> Run<'_, '_, L> {
                 Ok(context) => context,
                 Err(error) => {
                     self.links.starved(seat, runnable, error);
-                    return None;
+                    return (None, Pause::Home);
                 }
             };
             header.suspender.set(context.suspender());
@@ -220,7 +224,7 @@ impl<L: Links> Run<'_, '_, L> {
             unsafe { *header.context.get() = Some(context) };
         }
         header.state.begin_run();
-        Some((runnable, starts))
+        (Some(runnable), if starts { Pause::Start } else { Pause::GoOn })
     }
 
     fn find_context(&self, seat: &L::Seat, pool: &'static Pool) -> io::Result<Context> {

@@ -195,12 +195,11 @@ pub fn sit<S: Any + Send, R>(seat: Box<S>, f: impl FnOnce(Place<'_, S>, Watch<S>
             }
         }
     }
-    barrier::prepare();
     // INVARIANT: (of `Tenure`) The box is given up to it.
     let tenure = Arc::new(Tenure {
         kind: TypeId::of::<S>(),
         address: NonNull::from(Box::leak(seat)).cast(),
-        hold: Hold::new(),
+        hold: Hold::new(barrier::is_offered()),
         current: Cell::new(ptr::null()),
     });
     // INVARIANT: (of `Here`) The tenure lives until `StandUp` has taken it out again.
