@@ -144,6 +144,10 @@ impl Runtime {
     ///
     /// Until all have ended, `timeout` at most.
     ///
+    /// # Cancellation
+    ///
+    /// Unwinds; the runtime is stopped at once, and a line on standard error says what it leaves behind.
+    ///
     /// # Errors
     ///
     /// How many were left behind. Their stacks stay as they are, and are not freed.
@@ -161,7 +165,10 @@ impl Runtime {
         if inside {
             return Ok(());
         }
-        if !self.wait_for_end(timeout) {
+        let out_of_patience = OutOfPatience(scheduler);
+        let ended = self.wait_for_end(timeout);
+        std::mem::forget(out_of_patience);
+        if !ended {
             /// How long an idle worker takes to notice that it is to stop, at most.
             const NOTICE: Duration = Duration::from_millis(100);
             scheduler.stop();
@@ -173,6 +180,18 @@ impl Runtime {
     fn wait_for_end(&self, timeout: Duration) -> bool {
         let ended = |waker: &_| self.scheduler.has_ended(waker).then_some(());
         wait_until(Reason::Other, Instant::now().checked_add(timeout), ended).is_some()
+    }
+}
+
+/// A shutdown whose own wait unwinds, as the coroutine that waits is cancelled, waits no longer: dropped then.
+struct OutOfPatience<'a>(&'a Scheduler<Driver>);
+
+impl Drop for OutOfPatience<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+        if let Err(left) = self.0.clear() {
+            eprintln!("tarae: runtime '{}': its shutdown was cancelled: {left}", self.0.name());
+        }
     }
 }
 
