@@ -19,6 +19,7 @@ mod tests {
     use loom::thread;
 
     use super::protocol::{Enter, Hold, Runs};
+    use crate::sync::{barriers_are_offered, offer_barriers};
 
     /// What goes from hand to hand; how often it was used.
     type Seat = Arc<UnsafeCell<usize>>;
@@ -42,7 +43,7 @@ mod tests {
     impl Tenure {
         /// The calling thread sits, inside.
         fn new(seat: Seat) -> Arc<Tenure> {
-            let hold = Hold::new(true);
+            let hold = Hold::new(barriers_are_offered());
             let runs = RefCell::new(hold.begin_runs());
             Arc::new(Tenure { hold, runs, seat, current: UnsafeCell::new(None) })
         }
@@ -132,10 +133,15 @@ mod tests {
         thread::spawn(move || f(&tenure))
     }
 
-    fn bounded(preemptions: usize) -> loom::model::Builder {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(preemptions);
-        model
+    /// Runs a model with the barriers, and as it is where the kernel has none.
+    fn check(preemptions: Option<usize>, model: impl Fn() + Copy + Send + Sync + 'static) {
+        for offered in [true, false] {
+            offer_barriers(offered);
+            let mut builder = loom::model::Builder::new();
+            builder.preemption_bound = preemptions;
+            builder.check(model);
+        }
+        offer_barriers(true);
     }
 
     /// Uses the seat it took.
@@ -148,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_taker_races_a_coroutine_that_uses_the_seat() {
-        loom::model(|| {
+        check(None, || {
             let tenure = Tenure::running();
             let taker = spawn(&tenure, take_and_use);
             let used = [tenure.with_seat(), tenure.with_seat()];
@@ -163,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_taker_races_a_worker_that_goes_from_run_to_run() {
-        loom::model(|| {
+        check(None, || {
             let tenure = Tenure::running();
             let taker = spawn(&tenure, take_and_use);
             let runs = (1..3).take_while(|&run| tenure.next_run(run)).count();
@@ -175,7 +181,7 @@ mod tests {
         });
     }
 
-    /// Which run it is, is known to whoever looked before; and where it could not be taken, nothing of the question stays.
+    /// With the barriers: without them the holder is always asked.
     #[test]
     fn a_refused_question_is_taken_back() {
         loom::model(|| {
@@ -191,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_seat_that_was_taken_is_handed_to_a_third_thread() {
-        bounded(3).check(|| {
+        check(Some(3), || {
             let tenure = Tenure::running();
             let taker = spawn(&tenure, |tenure| {
                 let (seat, _) = tenure.take()?;
@@ -217,7 +223,7 @@ mod tests {
     /// The third thread's seat is taken as well, by a watcher of its own.
     #[test]
     fn a_seat_is_taken_from_one_holder_and_then_from_the_next() {
-        bounded(2).check(|| {
+        check(Some(2), || {
             let first = Tenure::running();
             let taker = spawn(&first, |first| {
                 let Some((seat, _)) = first.take() else { return 0 };
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn two_takers_race_each_other_and_the_holder() {
-        bounded(3).check(|| {
+        check(Some(3), || {
             let tenure = Tenure::running();
             let takers = [0, 1].map(|_| spawn(&tenure, take_and_use));
             let used = tenure.with_seat();
@@ -254,7 +260,7 @@ mod tests {
     /// Nobody goes inside: one of them gets it, for certain.
     #[test]
     fn of_two_takers_of_a_stuck_thread_one_gets_the_seat() {
-        loom::model(|| {
+        check(None, || {
             let tenure = Tenure::running();
             let other = spawn(&tenure, take_and_use);
             let mine = take_and_use(&tenure);
@@ -266,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_taker_races_a_coroutine_that_gives_the_seat_up() {
-        loom::model(|| {
+        check(None, || {
             let tenure = Tenure::running();
             let taker = spawn(&tenure, take_and_use);
             let _ = tenure.with_seat();
@@ -284,7 +290,7 @@ mod tests {
     /// Where nobody runs any more there is nobody to be left behind: the worker stands up from inside.
     #[test]
     fn a_taker_races_a_worker_that_stands_up() {
-        loom::model(|| {
+        check(None, || {
             let tenure = Tenure::new(Arc::new(UnsafeCell::new(0)));
             let taker = spawn(&tenure, take_and_use);
             use_seat(&tenure.seat);
@@ -297,7 +303,7 @@ mod tests {
     /// The holder comes back while the taker is between its question and its answer: it waits for the answer.
     #[test]
     fn a_holder_that_settles_waits_for_the_decision() {
-        loom::model(|| {
+        check(None, || {
             let tenure = Tenure::running();
             let taker = spawn(&tenure, |tenure| {
                 tenure.hold.take(|| {
@@ -317,7 +323,7 @@ mod tests {
     /// A watcher that sees the same twice, outside, has seen one run; uses of the seat in between do not count.
     #[test]
     fn a_look_tells_one_run_from_the_next() {
-        loom::model(|| {
+        check(None, || {
             let tenure = Tenure::running();
             let watcher = spawn(&tenure, |tenure| {
                 let looks = [tenure.hold.look(), tenure.hold.look()];
@@ -340,7 +346,7 @@ mod tests {
     /// `Relaxed` numbers that a holder wrote before it went outside are the taker's to read.
     #[test]
     fn what_was_written_before_a_run_is_seen_by_whoever_takes_the_seat() {
-        loom::model(|| {
+        check(None, || {
             let written = Arc::new(AtomicUsize::new(0));
             let tenure = Tenure::new(Arc::new(UnsafeCell::new(0)));
             let taker = spawn(&tenure, {

@@ -46,13 +46,32 @@ mod sync {
     /// stood at the nearest `light`. The one thing that two fences give and two `light`s do not is an order between each
     /// other; no protocol has a holder that relies on another one's: what a hold orders is its holder against takers.
     pub(crate) fn light() {
-        fence(Ordering::SeqCst);
+        // Without the heavy one, a fence of the compiler's orders nothing between threads.
+        if OFFERED.get() {
+            fence(Ordering::SeqCst);
+        }
     }
 
-    /// The barrier of the thread that passes seldom. Here it always works; where it does not, nothing is taken.
+    /// The barrier of the thread that passes seldom. Where it does not work, nothing is taken by it.
     pub(crate) fn heavy() -> bool {
         fence(Ordering::SeqCst);
-        true
+        OFFERED.get()
+    }
+
+    std::thread_local! {
+        /// Whether the kernel offers the heavy barrier. Loom's threads take turns on the kernel thread that runs the model.
+        static OFFERED: std::cell::Cell<bool> = const { std::cell::Cell::new(true) };
+    }
+
+    /// Says whether the kernel offers the heavy barrier to the models that the calling thread runs.
+    #[cfg(test)]
+    pub(crate) fn offer_barriers(offered: bool) {
+        OFFERED.set(offered);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn barriers_are_offered() -> bool {
+        OFFERED.get()
     }
 
     /// crossbeam's `AtomicCell`, as far as it is used. What ships holds a pointer, and exchanges it by one atomic swap that

@@ -263,6 +263,33 @@ fn one_that_is_cancelled_after_it_parked_unwinds_elsewhere() {
     });
 }
 
+/// Nobody would run it again.
+#[test]
+fn one_that_yields_after_the_end_of_the_scheduler_stays_where_it_is() {
+    alone(|| {
+        let (tell, told) = channel();
+        let stuck = stuck(move |gate| {
+            gate.spin();
+            let before = rustix::thread::gettid();
+            for _ in 0..3 {
+                yield_now();
+                assert_eq!((rustix::thread::gettid(), seat_here()), (before, None));
+            }
+            tell.send(()).unwrap();
+            park(Reason::Other);
+            before != rustix::thread::gettid()
+        });
+        let (seat, queue) = (stuck.take(), Arc::clone(&stuck.queue));
+        queue.stopped.store(true, Ordering::SeqCst);
+        let (drove, handle) = stuck.go_on();
+        told.recv().unwrap();
+        assert_eq!((drove, queue.adrift.counts()), (Drove::LeftBehind, [0, 1, 0, 0]));
+        handle.coroutine().wake();
+        assert_eq!(queue.drive(seat, false, |_| ()), Drove::Idle);
+        assert!(handle.join().unwrap());
+    });
+}
+
 #[test]
 fn it_finds_no_seat_where_it_was_left_and_the_same_one_where_it_goes_on() {
     alone(|| {
@@ -449,7 +476,7 @@ fn a_worker_at_home_keeps_its_seat() {
 /// Nobody runs any more, and the seat is not given up yet: it must not be taken then.
 #[test]
 fn takers_race_a_worker_that_stands_up() {
-    const ROUNDS: usize = 2_000;
+    const ROUNDS: usize = 400;
     alone(|| {
         let (queue, drops) = (Queue::new(), Drops::default());
         let (tell, told) = channel::<tarae_task::Watch<Worker>>();
@@ -487,7 +514,7 @@ fn takers_race_a_worker_that_stands_up() {
                 tell.send(watch).unwrap();
                 // It stands up in the midst of questions.
                 while asked.load(Ordering::Relaxed) < before + 2 {
-                    std::hint::spin_loop();
+                    thread::yield_now();
                 }
             });
             assert_eq!(drops.count(), round + 1);
@@ -589,6 +616,27 @@ fn a_seat_taken_while_it_is_given_up_has_one_owner() {
             assert_eq!(drops.count(), 1);
         });
     }
+}
+
+/// The coroutine would give away, or another thread take, what the closure still has a reference to.
+#[test]
+fn a_run_inside_with_seat_is_refused() {
+    alone(|| {
+        let (queue, drops) = (Queue::new(), Drops::default());
+        let handle = queue.spawn(|| drop(give_up_seat::<Worker>()));
+        let refused = catch_unwind(AssertUnwindSafe(|| {
+            sit(queue.counted_seat(&drops), |place, _| {
+                with_seat(|_: &Worker| {
+                    let ran = queue.pop().unwrap().run(place, &queue.links(false));
+                    assert!(!matches!(ran, Ran::LeftBehind) && drops.count() == 0, "the reference dangles");
+                });
+            });
+        }));
+        let payload = refused.expect_err("it was refused");
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"a coroutine run inside `with_seat`"));
+        assert_eq!(drops.count(), 1);
+        assert!(handle.join().is_err(), "its right to run was dropped");
+    });
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use common::crew::Crew;
 use common::random::Random;
 use common::stuck::{Driver, Gate, alone, stuck};
-use common::{Drops, Drove, Mailbox, Queue, Worker, wait_until};
+use common::{Drops, Drove, Mailbox, Queue, Worker, pool, wait_until};
 use tarae_task::{Cancelled, Reason, ThreadLock, current, give_up_seat, park, with_seat, yield_now};
 
 /// The kernel's own answer: no cache of the C library stands between.
@@ -418,6 +419,53 @@ fn two_that_are_locked_wake_each_other() {
         assert_eq!(second_thread.join().unwrap().0, Drove::Spent);
         drop((first_seat, lefts[1].seat()));
         assert_eq!((drops.count(), queue.len()), (2, 0));
+    });
+}
+
+thread_local! {
+    static KEPT: RefCell<Option<ThreadLock>> = const { RefCell::new(None) };
+}
+
+/// A guard left in a thread-local outlives its coroutine, as the thread-local does.
+#[test]
+fn a_guard_of_one_that_has_ended_unlocks_nobody_else() {
+    alone(|| {
+        let queue = Queue::new();
+        let lock = || {
+            ThreadLock::new(|| {
+                drop(give_up_seat::<Worker>());
+                Ok(())
+            })
+            .unwrap()
+        };
+        let first = queue.spawn(move || KEPT.set(Some(lock())));
+        assert_eq!(queue.drive(queue.seat(), false, |_| ()), Drove::Spent);
+        first.join().unwrap();
+        // As many at once as there are contexts, and more: one of them finds the guard.
+        let total = pool().counts().0 + 100;
+        let started = Arc::new(AtomicUsize::new(0));
+        let others: Vec<_> = (0..total)
+            .map(|_| {
+                let started = Arc::clone(&started);
+                queue.spawn(move || {
+                    started.fetch_add(1, Ordering::SeqCst);
+                    while started.load(Ordering::SeqCst) < total {
+                        yield_now();
+                    }
+                    let Some(stale) = KEPT.take() else { return false };
+                    let ours = lock();
+                    drop(stale);
+                    let before = gettid();
+                    yield_now();
+                    assert!(before == gettid() && !has_seat(), "it is still locked");
+                    drop(ours);
+                    true
+                })
+            })
+            .collect();
+        assert_eq!(queue.drive(queue.seat(), true, |_| ()), Drove::LeftBehind);
+        queue.run_straight_on(true);
+        assert_eq!(others.into_iter().filter_map(|other| other.join().unwrap().then_some(())).count(), 1);
     });
 }
 

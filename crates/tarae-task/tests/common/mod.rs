@@ -13,6 +13,7 @@ use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tarae_context::errno::KeepErrno;
 use tarae_context::{Cache, Pool, StackSize};
 use tarae_task::{
     Attributes, Cause, Coroutine, JoinHandle, Links, Next, Place, Ran, Reason, Runnable, Schedule, Watch,
@@ -36,6 +37,8 @@ pub(crate) struct Queue {
     pub(crate) adrift: Adrift,
     /// Is woken as soon as somebody is about to park.
     pub(crate) woken_at_parking: Mutex<Option<Coroutine>>,
+    /// What is said to threads that were left behind.
+    pub(crate) stopped: AtomicBool,
     /// Whether to do, where a coroutine is requeued, what is not allowed there.
     pub(crate) give_up_at_requeue: AtomicBool,
 }
@@ -229,6 +232,8 @@ impl Links for Straight {
     }
 
     fn next(&self, _seat: &Worker, yielded: bool) -> Next {
+        // Here and below a coroutine's identity may be worn, and a lock that is contended sets `errno`.
+        let _errno = KeepErrno::new();
         match self.straight.then(|| self.queue.pop()) {
             None => Next::Home,
             Some(Some(runnable)) => Next::Run(runnable),
@@ -238,6 +243,7 @@ impl Links for Straight {
     }
 
     fn requeue(&self, seat: Option<&Worker>, runnable: Runnable) {
+        let _errno = KeepErrno::new();
         self.note(seat, &self.queue.adrift.requeued);
         if self.queue.give_up_at_requeue.load(Ordering::SeqCst) {
             drop(give_up_seat::<Worker>());
@@ -246,10 +252,11 @@ impl Links for Straight {
     }
 
     fn has_stopped(&self) -> bool {
-        false
+        self.queue.stopped.load(Ordering::SeqCst)
     }
 
     fn parking(&self, seat: Option<&Worker>) {
+        let _errno = KeepErrno::new();
         self.note(seat, &self.queue.adrift.parking);
         let woken = self.queue.woken_at_parking.lock().unwrap().take();
         woken.iter().for_each(Coroutine::wake);
