@@ -198,6 +198,7 @@ fn one_that_panics_brings_its_payload_and_drops_its_locals() {
         assert_eq!(handle.join().unwrap_err().downcast_ref::<&str>(), Some(&"payload"));
         assert_eq!(queue.finished.load(Ordering::SeqCst), 1);
         drop(seat);
+        assert_eq!(Arc::strong_count(&queue), 1, "nothing keeps its object alive");
     });
 }
 
