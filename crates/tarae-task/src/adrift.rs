@@ -37,7 +37,8 @@ impl<L: Links> Adrift<'_, L> {
     pub(crate) fn go_on<'p>(&self, mut ran: Runnable, mut suspended: Suspended) -> Ran<'p, L::Seat> {
         loop {
             let mailbox = ran.mailbox().cloned();
-            // After a shutdown that left it behind there is no worker to come back to: it may as well go on here.
+            // After a shutdown that left it behind there is no worker to come back to: it goes on here, cancelled like
+            // everyone.
             let stays =
                 mailbox.is_some() || suspended == Suspended::With(SIGNAL_YIELD) && self.links.has_stopped();
             if !stays {
@@ -46,7 +47,8 @@ impl<L: Links> Adrift<'_, L> {
             }
             match (suspended, &mailbox) {
                 (Suspended::With(SIGNAL_PARK), Some(mailbox)) => ran = self.await_wake(mailbox, ran),
-                (Suspended::With(_), _) => std::thread::yield_now(),
+                (Suspended::With(_), None) => ran.cancel(),
+                (Suspended::With(_), Some(_)) => std::thread::yield_now(),
                 (Suspended::Ended, _) => {
                     // SAFETY: The field belongs to whoever has the `Runnable`.
                     unsafe { *ran.header().mailbox.get() = None };

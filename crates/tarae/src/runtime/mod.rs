@@ -165,16 +165,19 @@ impl Runtime {
         if inside {
             return Ok(());
         }
-        let out_of_patience = OutOfPatience(scheduler);
+        let out_of_patience = OutOfPatience(self);
         let ended = self.wait_for_end(timeout);
         std::mem::forget(out_of_patience);
-        if !ended {
-            /// How long an idle worker takes to notice that it is to stop, at most.
-            const NOTICE: Duration = Duration::from_millis(100);
-            scheduler.stop();
-            self.wait_for_end(NOTICE);
-        }
-        scheduler.clear()
+        if ended { scheduler.clear() } else { self.stop() }
+    }
+
+    /// Ends the workers, whatever is left.
+    fn stop(&self) -> Result<(), LeftBehind> {
+        /// How long an idle worker takes to notice that it is to stop, at most.
+        const NOTICE: Duration = Duration::from_millis(100);
+        self.scheduler.stop();
+        self.wait_for_end(NOTICE);
+        self.scheduler.clear()
     }
 
     fn wait_for_end(&self, timeout: Duration) -> bool {
@@ -184,13 +187,13 @@ impl Runtime {
 }
 
 /// A shutdown whose own wait unwinds, as the coroutine that waits is cancelled, waits no longer: dropped then.
-struct OutOfPatience<'a>(&'a Scheduler<Driver>);
+struct OutOfPatience<'a>(&'a Runtime);
 
 impl Drop for OutOfPatience<'_> {
     fn drop(&mut self) {
-        self.0.stop();
-        if let Err(left) = self.0.clear() {
-            eprintln!("tarae: runtime '{}': its shutdown was cancelled: {left}", self.0.name());
+        // A wait does not unwind what unwinds already.
+        if let Err(left) = self.0.stop() {
+            eprintln!("tarae: runtime '{}': its shutdown was cancelled: {left}", self.0.scheduler.name());
         }
     }
 }

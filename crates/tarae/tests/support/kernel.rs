@@ -18,13 +18,14 @@ pub(crate) fn kernel_threads() -> BTreeSet<i64> {
 }
 
 /// The kernel threads of this process, but for the one that makes stacks ahead of need, which starts with the first
-/// runtime and stays as long as the process, and those that tell of stalls, which start with the first one.
+/// runtime and stays as long as the process, and those that tell of stalls, which start with the first one. A thread bears
+/// the name of whoever started it until it runs, so whatever has a monitor's is left out, too.
 pub(crate) fn passing_kernel_threads() -> BTreeSet<i64> {
     let mut threads = kernel_threads();
     threads.retain(|thread| {
         // It may have ended meanwhile.
         let name = fs::read_to_string(format!("/proc/self/task/{thread}/comm")).unwrap_or_default();
-        name.trim_end() != "tarae-stacks" && !name.trim_end().ends_with("-reporter")
+        name.trim_end() != "tarae-stacks" && !name.contains("-report") && !name.contains("-monit")
     });
     threads
 }
