@@ -167,6 +167,19 @@ mod tests {
         });
     }
 
+    /// The first time it finds the holder inside; the second question counts as much as the first.
+    #[test]
+    fn a_taker_that_was_refused_asks_again() {
+        check(Some(3), || {
+            let tenure = Tenure::running();
+            let taker = spawn(&tenure, |tenure| take_and_use(tenure).or_else(|| take_and_use(tenure)));
+            let used = [tenure.with_seat(), tenure.with_seat()];
+            let taken = taker.join().unwrap();
+            assert!(used != [false, true], "it came back");
+            assert_eq!(tenure.stand_up(), taken.is_none(), "one owner");
+        });
+    }
+
     #[test]
     fn a_taker_races_a_worker_that_goes_from_run_to_run() {
         check(None, || {

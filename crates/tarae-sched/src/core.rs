@@ -36,7 +36,7 @@ pub(crate) struct Remote {
     pub(crate) turn: Turn,
     /// How often the worker has looked at its sockets and timers.
     pub(crate) looks: AtomicU64,
-    /// Set by the monitor, to have the worker look around before its next run; and in a shutdown, before each.
+    /// Set by the monitor, to have the worker look around before its next run.
     pub(crate) look_wanted: AtomicBool,
     /// How long coroutines ran at a time, and how long they waited for their turn.
     pub(crate) run_slice: Recorder,
@@ -69,10 +69,11 @@ impl Remote {
     }
 
     /// Notes that the worker has looked at its sockets and timers.
-    pub(crate) fn count_look(&self, closing: bool) {
+    pub(crate) fn count_look(&self) {
         count(&self.looks);
-        // In a shutdown it stays wanted; also if the one who closes comes before this store.
-        self.look_wanted.store(closing, Ordering::Relaxed);
+        if self.look_wanted.load(Ordering::Relaxed) {
+            self.look_wanted.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Nothing under this lock panics, so poison carries no meaning.

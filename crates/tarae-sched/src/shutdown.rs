@@ -160,9 +160,6 @@ impl<W: Wait> Shared<W> {
     }
 
     fn notify_all(&self) {
-        for (worker, remote) in self.remotes.iter().enumerate() {
-            remote.look_wanted.store(true, Ordering::Relaxed);
-            self.wait.notify(worker);
-        }
+        (0..self.remotes.len()).for_each(|worker| self.wait.notify(worker));
     }
 }

@@ -177,7 +177,7 @@ impl<W: Wait> Turn<'_, W> {
             return;
         }
         self.in_batch(core, |turn| turn.shared.wait.poll(turn.worker));
-        self.remote.count_look(self.shared.is_closing());
+        self.remote.count_look();
         self.injected(core).into_iter().for_each(|runnable| core.queue.push(runnable));
         self.shared.retry_starved();
     }
@@ -200,7 +200,7 @@ impl<W: Wait> Turn<'_, W> {
         let found = self.second_look();
         if !found {
             self.in_batch(core, |turn| turn.shared.wait.wait(me, turn.shared.recheck()));
-            self.remote.count_look(self.shared.is_closing());
+            self.remote.count_look();
             self.shared.retry_starved();
         }
         if idle.retract(me) == Left::Claimed {
@@ -234,8 +234,9 @@ impl<W: Wait> Links for Turn<'_, W> {
     #[inline(always)]
     fn next(&self, core: &Core, yielded: bool) -> Next {
         self.remote.turn.begin_run();
-        // In a shutdown every coroutine is cancelled before it runs: a look is wanted before each, and `drive` does it.
-        if self.look_is_due() {
+        // In a shutdown every coroutine is cancelled before it runs: `drive` does that. Asked each time: whoever is cancelled
+        // may drop what others wait for, and they must find themselves cancelled, too.
+        if self.look_is_due() || self.shared.is_closing() {
             return Next::Home;
         }
         match self.own(core) {
