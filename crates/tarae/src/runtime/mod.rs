@@ -146,7 +146,7 @@ impl Runtime {
     ///
     /// # Cancellation
     ///
-    /// Unwinds; the runtime is stopped at once, and a line on standard error says what it leaves behind.
+    /// Unwinds. The workers end when all have ended, however long that takes, and nothing is said of who does not.
     ///
     /// # Errors
     ///
@@ -165,36 +165,19 @@ impl Runtime {
         if inside {
             return Ok(());
         }
-        let out_of_patience = OutOfPatience(self);
-        let ended = self.wait_for_end(timeout);
-        std::mem::forget(out_of_patience);
-        if ended { scheduler.clear() } else { self.stop() }
-    }
-
-    /// Ends the workers, whatever is left.
-    fn stop(&self) -> Result<(), LeftBehind> {
+        if self.wait_for_end(timeout) {
+            return scheduler.clear();
+        }
         /// How long an idle worker takes to notice that it is to stop, at most.
         const NOTICE: Duration = Duration::from_millis(100);
-        self.scheduler.stop();
+        scheduler.stop();
         self.wait_for_end(NOTICE);
-        self.scheduler.clear()
+        scheduler.clear()
     }
 
     fn wait_for_end(&self, timeout: Duration) -> bool {
         let ended = |waker: &_| self.scheduler.has_ended(waker).then_some(());
         wait_until(Reason::Other, Instant::now().checked_add(timeout), ended).is_some()
-    }
-}
-
-/// A shutdown whose own wait unwinds, as the coroutine that waits is cancelled, waits no longer: dropped then.
-struct OutOfPatience<'a>(&'a Runtime);
-
-impl Drop for OutOfPatience<'_> {
-    fn drop(&mut self) {
-        // A wait does not unwind what unwinds already.
-        if let Err(left) = self.0.stop() {
-            eprintln!("tarae: runtime '{}': its shutdown was cancelled: {left}", self.0.scheduler.name());
-        }
     }
 }
 

@@ -203,39 +203,3 @@ fn a_drop_that_leaves_something_behind_says_so() {
         "tarae: runtime 'sticky': 1 coroutines did not stop in time and were left behind, 1 of them running";
     assert!(ended.stderr.contains(line), "{}", ended.stderr);
 }
-
-/// Waits for ever when it is dropped: whoever unwinds through it does not end.
-struct NeverEnds;
-
-impl Drop for NeverEnds {
-    fn drop(&mut self) {
-        loop {
-            thread::park();
-        }
-    }
-}
-
-#[test]
-fn a_shutdown_that_is_cancelled_itself_stops_at_once() {
-    bounded(|| {
-        let outer = runtime(2);
-        let (say, waits) = mpsc::channel();
-        let handle = outer.spawn(move || {
-            let inner = Runtime::builder().workers(1).name("inner").build().unwrap();
-            let never = inner.spawn(|| {
-                let _never = NeverEnds;
-                thread::park();
-            });
-            tarae::sleep(MOMENT);
-            say.send(never).unwrap();
-            // Parks until it is cancelled from outside, long before this.
-            let _ = inner.shutdown_timeout(Duration::from_secs(3600));
-        });
-        let _never = waits.recv().unwrap();
-        std::thread::sleep(MOMENT);
-        assert!(!tasks_named("inner-").is_empty());
-        let _ = outer.shutdown_timeout(ms(5000));
-        assert!(is_cancelled(&*handle.join().unwrap_err()));
-        eventually("the inner threads end", || tasks_named("inner-").is_empty());
-    });
-}
