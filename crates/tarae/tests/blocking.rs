@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use tarae::{blocking, is_cancelled, thread};
 
-use kernel::{kernel_thread, kernel_threads, passing_kernel_threads};
+use kernel::{kernel_thread, kernel_threads};
 use support::{
     LIMIT, MOMENT, ON_PURPOSE, WORKERS, bounded, child, eventually, hush, ms, on_workers, panic_on_purpose,
     runtime, spin_while, text_of, with_runtimes,
@@ -365,7 +365,6 @@ fn many_short_calls_need_few_threads() {
     child::alone("many_short_calls_need_few_threads", || {
         for workers in WORKERS {
             bounded(move || {
-                let before = passing_kernel_threads().len();
                 let runtime = runtime(workers);
                 let sum = runtime.run(|| {
                     let one =
@@ -375,8 +374,9 @@ fn many_short_calls_need_few_threads() {
                 });
                 assert_eq!(sum, 4 * 1_999_000);
                 // Four at most are inside at the same time.
-                let extra = passing_kernel_threads().len() - before - workers;
-                assert!(extra <= 8, "{extra} threads for four at a time");
+                let counts = runtime.metrics().threads;
+                let threads = counts.driving + counts.left_behind + counts.spare;
+                assert!(threads <= workers + 8, "{counts:?} for four at a time");
                 runtime.shutdown_timeout(LIMIT).expect("everyone ends");
             });
         }
