@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     const REQUESTS: usize = 50_000;
     for connections in [1, 1_000] {
         let mut servers = Vec::new();
-        for kind in ["tarae", "tokio", "epoll"] {
+        for kind in ["tarae", "may", "tokio", "epoll"] {
             let server = Server::start(kind)?;
             let load = Load::connect(&server, connections)?;
             servers.push((kind, server, load));

@@ -1,5 +1,5 @@
 //! `sched/hog_tail`, `sched/blocking_tail`: what tasks that do not give their kernel thread back do to the others, on
-//! tarae and on tokio, each with two workers. The same program on kernel threads is the floor that the machine, the
+//! tarae, on may and on tokio, each with two workers. The same program on kernel threads is the floor that the machine, the
 //! kernel and the load set.
 //!
 //! - `sched/hog_tail`: two tasks loop on the CPU for three seconds. Beside them 1,000 tasks sleep 10 ms, 100 times each,

@@ -27,6 +27,7 @@ const MESSAGE: usize = 64;
 pub fn serve_if_asked() -> io::Result<()> {
     match std::env::var(SERVE).as_deref() {
         Ok("tarae") => serve_with_tarae()?,
+        Ok("may") => serve_with_may()?,
         Ok("tokio") => serve_with_tokio()?,
         Ok("epoll") => serve_with_epoll()?,
         Ok(other) => return Err(io::Error::other(format!("no echo server is called {other}"))),
@@ -43,7 +44,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server of this kind: `tarae`, `tokio` or `epoll`, each with one thread that serves.
+    /// Starts a server of this kind: `tarae`, `may`, `tokio` or `epoll`, each with one thread that serves.
     ///
     /// # Errors
     ///
@@ -186,6 +187,29 @@ fn serve_with_tarae() -> io::Result<()> {
         }
         Ok(())
     })
+}
+
+fn serve_with_may() -> io::Result<()> {
+    may::config().set_workers(1);
+    let served = may::go!(|| -> io::Result<()> {
+        let listener = may::net::TcpListener::bind("127.0.0.1:0")?;
+        announce(listener.local_addr()?)?;
+        for stream in listener.incoming() {
+            let mut stream = stream?;
+            stream.set_nodelay(true)?;
+            may::go!(move || -> io::Result<()> {
+                let mut buffer = [0; 4096];
+                loop {
+                    match stream.read(&mut buffer)? {
+                        0 => return Ok(()),
+                        count => stream.write_all(&buffer[..count])?,
+                    }
+                }
+            });
+        }
+        Ok(())
+    });
+    served.join().unwrap_or_else(|_| Err(io::Error::other("the server panicked")))
 }
 
 fn serve_with_tokio() -> io::Result<()> {

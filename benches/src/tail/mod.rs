@@ -5,7 +5,7 @@
 //! its echo server. Loads and servers are in different processes so that no contender sees the load's descriptors and
 //! threads. A child that is not done in time is killed, and the trial says so.
 //!
-//! A contender is a file: [`on_tarae`], [`on_tokio`], [`on_threads`]. It says in its runtime's own words what a
+//! A contender is a file: [`on_tarae`], [`on_may`], [`on_tokio`], [`on_threads`]. It says in its runtime's own words what a
 //! [`Contender`] can do, and nothing else.
 
 pub mod figures;
@@ -13,6 +13,7 @@ pub mod program;
 pub mod trial;
 
 mod load;
+mod on_may;
 mod on_tarae;
 mod on_threads;
 mod on_tokio;
@@ -35,7 +36,7 @@ pub const WORKERS: usize = 2;
 const MESSAGE: usize = 64;
 
 /// The contenders, in the order of a round.
-pub const CONTENDERS: [&str; 3] = ["tarae", "tokio", "threads"];
+pub const CONTENDERS: [&str; 4] = ["tarae", "may", "tokio", "threads"];
 
 /// What the programs need of a runtime with [`WORKERS`] workers. Nothing here waits for a task to run.
 trait Contender {
@@ -61,6 +62,7 @@ trait Contender {
 fn start(name: &str) -> io::Result<Box<dyn Contender>> {
     match name {
         "tarae" => Ok(Box::new(on_tarae::Tarae::start()?)),
+        "may" => Ok(Box::new(on_may::May::start())),
         "tokio" => Ok(Box::new(on_tokio::Tokio::start()?)),
         "threads" => Ok(Box::new(on_threads::Threads)),
         other => Err(io::Error::new(io::ErrorKind::NotFound, format!("no contender is called {other}"))),
@@ -71,6 +73,7 @@ fn start(name: &str) -> io::Result<Box<dyn Contender>> {
 pub fn note(subject: Subject, contender: &str) -> Option<&'static str> {
     match (contender, subject) {
         ("tarae", Subject::BlockingMarked) => Some("marked is tarae::blocking"),
+        ("may", Subject::BlockingMarked) => Some("has no way to mark a call: the same as unmarked"),
         ("tokio", Subject::BlockingMarked) => {
             Some("marked is spawn_blocking; block_in_place is the other choice")
         }
