@@ -6,13 +6,14 @@ use std::io;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Duration;
+use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::Injector;
 use crossbeam_utils::CachePadded;
 use tarae_context::identity::layout::Layout;
 use tarae_context::{Pool, StackSize};
-use tarae_task::{Attributes, Cause, Coroutine, JoinHandle, Runnable, Schedule, with_seat};
+use tarae_task::{Armed, Attributes, Cause, Coroutine, JoinHandle, Runnable, Schedule, with_seat};
 
 use crate::clock::Clock;
 use crate::core::{Core, Remote};
@@ -401,6 +402,21 @@ impl<W: Wait> Schedule for Shared<W> {
 
     fn forget(&self, key: u64) {
         self.registry.remove(key);
+    }
+
+    fn arm(&self, at: Instant, waker: Waker) -> Armed {
+        let mut waker = Some(waker);
+        // Inside the seat: who drives the worker knows of the timer before it sleeps.
+        let armed =
+            self.with_core(|core| waker.take().map(|waker| self.wait.arm(Some(core.worker), at, waker)));
+        armed.flatten().unwrap_or_else(|| {
+            let waker = waker.take().expect("nobody took it");
+            self.wait.arm(None, at, waker)
+        })
+    }
+
+    fn disarm(&self, armed: Armed) {
+        self.wait.disarm(armed);
     }
 }
 

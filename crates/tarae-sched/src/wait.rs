@@ -1,7 +1,10 @@
 //! What an idle worker waits on: the second of tarae's two upward calls.
 
 use std::fmt;
-use std::time::Duration;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use tarae_task::Armed;
 
 /// What workers wait on, one part for each worker: its sockets, its timers.
 ///
@@ -14,6 +17,12 @@ pub trait Wait: Send + Sync + fmt::Debug + 'static {
     /// Wakes whoever waited for what has happened in the part of `worker`, without blocking. If another thread is at
     /// it, leaves it to that one.
     fn poll(&self, worker: usize);
+
+    /// Has `waker` woken at `at`, or shortly after. With a worker, called by whoever has its seat.
+    fn arm(&self, worker: Option<usize>, at: Instant, waker: Waker) -> Armed;
+
+    /// Takes a timer back; nothing happens if it has fired.
+    fn disarm(&self, armed: Armed);
 
     /// Says that the workers have ended, or are given up: nobody waits or polls any more. May be called twice.
     fn close(&self);

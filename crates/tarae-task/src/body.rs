@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::Cancelled;
 use crate::coroutine::Header;
 use crate::here::HERE;
+use crate::interrupt::{self, Interrupt};
 use crate::state;
 
 /// What a job came to, as in `std::thread::Result`.
@@ -76,6 +77,7 @@ where
         // INVARIANT: (of `Here`) This is the coroutine's own thread from now on, and its `Runnable`, which is being
         // run, keeps it alive.
         HERE.with(|here| here.current.set(header));
+        interrupt::start();
         // SAFETY: The header is the first field of a live `Self`.
         let body = unsafe { &*header.cast::<Self>() };
         body.run_job();
@@ -88,7 +90,7 @@ where
 
     fn run_job(&self) {
         if self.header.state.is_cancelled() {
-            self.discard_job(Box::new(Cancelled));
+            self.discard_job(Box::new(Cancelled { interrupt: Interrupt::Cancelled }));
             return;
         }
         let Stage::Job(job) = self.replace_stage(Stage::Running) else {

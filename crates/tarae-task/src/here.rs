@@ -10,6 +10,7 @@ use std::ptr::{self, NonNull};
 use tarae_context::overflow::{self, Occupant};
 
 use crate::coroutine::{Coroutine, Header};
+use crate::interrupt::Frame;
 use crate::seat::Tenure;
 
 /// What a thread knows about where it is.
@@ -23,12 +24,24 @@ pub(crate) struct Here {
     pub(crate) seat: Cell<*const Tenure>,
     /// How many `with_seat` are open: suspending is refused meanwhile.
     pub(crate) pinned: Cell<u32>,
+    /// The innermost of what may interrupt a wait of this thread ([`interrupt`](crate::interrupt)).
+    pub(crate) frame: Cell<*const Frame>,
+    /// Whether a wait has returned an error for the coroutine's own cancellation.
+    pub(crate) told: Cell<bool>,
 }
 
 thread_local! {
     /// Has no destructor and a constant initialiser: an access is one instruction, and allowed in signal handlers.
     pub(crate) static HERE: Here =
-        const { Here { current: Cell::new(ptr::null()), seat: Cell::new(ptr::null()), pinned: Cell::new(0) } };
+        const {
+            Here {
+                current: Cell::new(ptr::null()),
+                seat: Cell::new(ptr::null()),
+                pinned: Cell::new(0),
+                frame: Cell::new(ptr::null()),
+                told: Cell::new(false),
+            }
+        };
 }
 
 /// Returns the coroutine that the calling code runs in, if it runs in one.

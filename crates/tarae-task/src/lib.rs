@@ -32,6 +32,9 @@
 //! | [`seat`] | what a worker lends to what it runs, and how it is taken from a stuck thread |
 //! | [`hold`] | whether a thread still has its seat: one protocol, model-checked |
 //! | [`park`](mod@park) | park, wake, yield, for coroutines and kernel threads |
+//! | [`interrupt`] | what ends a wait before its time: cancellation, deadlines, shields |
+//! | [`wait`] | the loop that every wait is, with a deadline of its own |
+//! | [`scope`](mod@scope) | children that borrow |
 //! | [`schedule`] | the trait that the scheduler implements above |
 //!
 //! [`Waker::wake`]: std::task::Waker::wake
@@ -41,13 +44,16 @@ pub mod census;
 pub mod coroutine;
 pub mod here;
 pub mod hold;
+pub mod interrupt;
 pub mod join;
 pub mod park;
 pub mod run;
 pub mod runnable;
 pub mod schedule;
+pub mod scope;
 pub mod seat;
 pub mod state;
+pub mod wait;
 
 mod barrier;
 mod body;
@@ -64,13 +70,18 @@ mod sync {
 pub use adrift::{ThreadLock, is_locked};
 pub use coroutine::{Attributes, Coroutine, spawn};
 pub use here::{current, prepare_thread, with_coroutine};
+pub use interrupt::{Interrupt, deadline, interrupted, is_interrupt, shield, with_deadline, with_flag};
 pub use join::JoinHandle;
-pub use park::{Reason, park, park_deadline, rejoin, waker, with_waker, yield_now};
+pub use park::{Reason, park, park_deadline, rejoin, try_park_deadline, waker, with_waker, yield_now};
 pub use run::Ran;
 pub use runnable::{Links, Next, Runnable};
 pub use schedule::{Cause, Schedule};
+pub use scope::{Child, Scope, scope};
 pub use seat::{Place, Watch, give_up_seat, sit, with_seat};
+pub use wait::{Armed, try_wait_until, wait_until};
 
-/// The payload with which a coroutine unwinds when it is cancelled. It never reaches the panic hook.
+/// The payload with which a wait unwinds when it is interrupted. It never reaches the panic hook.
 #[derive(Debug)]
-pub struct Cancelled;
+pub struct Cancelled {
+    interrupt: Interrupt,
+}

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 use std::time::Instant;
 
-use crate::Cancelled;
 use crate::coroutine::Header;
 use crate::here::{assert_may_suspend, with_current};
+use crate::interrupt::{self, Interrupt};
 use crate::kernel_thread;
 
 pub(crate) const SIGNAL_YIELD: u8 = 0;
@@ -30,6 +30,30 @@ pub enum Reason {
     Read = 4,
     /// Room for data, or a connection being made.
     Write = 5,
+    /// A lock: a mutex, or a read-write lock.
+    Lock = 6,
+    /// A condition variable to be notified.
+    Condition = 7,
+    /// The others at a barrier.
+    Barrier = 8,
+    /// An initialisation that another one makes.
+    Once = 9,
+    /// Permits of a semaphore, or a wait group to be done.
+    Permits = 10,
+    /// Room in a channel, or a receiver.
+    Send = 11,
+    /// A message.
+    Receive = 12,
+    /// Any of several channels.
+    Select = 13,
+    /// The children of a scope.
+    Scope = 14,
+    /// A callback to be called.
+    Callback = 15,
+    /// A future.
+    Future = 16,
+    /// A generator's next value, or to be resumed.
+    Generator = 17,
 }
 
 impl fmt::Display for Reason {
@@ -42,14 +66,47 @@ impl fmt::Display for Reason {
             Reason::Sleep => "a moment in time (sleep)",
             Reason::Read => "data or a peer (socket)",
             Reason::Write => "room for data or a connection (socket)",
+            Reason::Lock => "a lock",
+            Reason::Condition => "a condition variable",
+            Reason::Barrier => "the others at a barrier",
+            Reason::Once => "an initialisation (once)",
+            Reason::Permits => "permits (semaphore) or a wait group",
+            Reason::Send => "room in a channel (send)",
+            Reason::Receive => "a message (receive)",
+            Reason::Select => "any of several channels (select)",
+            Reason::Scope => "the children of a scope",
+            Reason::Callback => "a callback",
+            Reason::Future => "a future",
+            Reason::Generator => "a generator",
         })
     }
 }
 
 impl Reason {
+    /// All, in the order of their numbers.
+    const ALL: [Reason; 18] = [
+        Reason::Other,
+        Reason::Join,
+        Reason::Unpark,
+        Reason::Sleep,
+        Reason::Read,
+        Reason::Write,
+        Reason::Lock,
+        Reason::Condition,
+        Reason::Barrier,
+        Reason::Once,
+        Reason::Permits,
+        Reason::Send,
+        Reason::Receive,
+        Reason::Select,
+        Reason::Scope,
+        Reason::Callback,
+        Reason::Future,
+        Reason::Generator,
+    ];
+
     pub(crate) fn from_number(number: u8) -> Reason {
-        [Reason::Other, Reason::Join, Reason::Unpark, Reason::Sleep, Reason::Read, Reason::Write]
-            [usize::from(number)]
+        Reason::ALL[usize::from(number)]
     }
 }
 
@@ -75,36 +132,49 @@ pub fn with_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
 ///
 /// # Cancellation
 ///
-/// A coroutine that was cancelled unwinds, unless it is unwinding already.
+/// Unwinds instead of parking when the caller was cancelled, or a deadline of its has passed
+/// ([`interrupt`](crate::interrupt)); unless it is unwinding already.
 #[inline(always)]
 pub fn park(reason: Reason) {
-    with_current(|header| match header {
-        Some(header) => park_coroutine(header, reason),
-        None => kernel_thread::park(None),
-    });
+    park_deadline(reason, None);
 }
 
-/// As [`park`], but on a kernel thread returns at `deadline` at the latest.
+/// As [`park()`], but on a kernel thread returns at `deadline` at the latest.
 ///
-/// A coroutine does *not* return at the deadline: whoever calls has asked its own runtime's timers to wake it then,
-/// which this layer does not know.
+/// A coroutine does *not* return at the deadline: whoever calls has armed a timer that wakes it then.
 #[inline(always)]
 pub fn park_deadline(reason: Reason, deadline: Option<Instant>) {
-    with_current(|header| match header {
-        Some(header) => park_coroutine(header, reason),
-        None => kernel_thread::park(deadline),
+    with_current(|header| {
+        interrupt::unwind_if_due(header);
+        park_here(header, reason, deadline);
     });
 }
 
+/// As [`park_deadline`], for a wait that returns an error where that one unwinds.
+///
+/// # Errors
+///
+/// Once for each cancellation or deadline; afterwards it unwinds.
 #[inline(always)]
-fn park_coroutine(header: &Header, reason: Reason) {
-    unwind_if_cancelled(header);
-    if header.state.take_notification() {
-        return;
+pub fn try_park_deadline(reason: Reason, deadline: Option<Instant>) -> Result<(), Interrupt> {
+    with_current(|header| {
+        interrupt::check(header)?;
+        park_here(header, reason, deadline);
+        Ok(())
+    })
+}
+
+#[inline(always)]
+fn park_here(header: Option<&Header>, reason: Reason, deadline: Option<Instant>) {
+    match header {
+        Some(header) => {
+            if !header.state.take_notification() {
+                header.reason.store(reason as u8, Ordering::Relaxed);
+                suspend(header, SIGNAL_PARK);
+            }
+        }
+        None => kernel_thread::park(interrupt::deadline_of_wait(deadline)),
     }
-    header.reason.store(reason as u8, Ordering::Relaxed);
-    suspend(header, SIGNAL_PARK);
-    unwind_if_cancelled(header);
 }
 
 /// Lets others run. On a kernel thread, `std::thread::yield_now`.
@@ -115,15 +185,15 @@ fn park_coroutine(header: &Header, reason: Reason) {
 ///
 /// # Cancellation
 ///
-/// A coroutine that was cancelled unwinds.
+/// Unwinds, as [`park()`].
 #[inline(always)]
 pub fn yield_now() {
-    with_current(|header| match header {
-        Some(header) => {
-            suspend(header, SIGNAL_YIELD);
-            unwind_if_cancelled(header);
+    with_current(|header| {
+        match header {
+            Some(header) => suspend(header, SIGNAL_YIELD),
+            None => std::thread::yield_now(),
         }
-        None => std::thread::yield_now(),
+        interrupt::unwind_if_due(header);
     });
 }
 
@@ -149,19 +219,4 @@ fn suspend(header: &Header, signal: u8) {
     assert!(suspender.is_on_its_stack(), "a suspension inside `Links` or `Schedule`");
     // SAFETY: The header is the current coroutine's, and we are on its stack, so this code runs in its context.
     unsafe { suspender.suspend(signal) };
-}
-
-#[inline(always)]
-fn unwind_if_cancelled(header: &Header) {
-    if header.state.is_cancelled() {
-        unwind();
-    }
-}
-
-/// Unwinds with the private payload, past the panic hook. What already unwinds goes on and may wait.
-#[cold]
-fn unwind() {
-    if !std::thread::panicking() {
-        std::panic::resume_unwind(Box::new(Cancelled));
-    }
 }

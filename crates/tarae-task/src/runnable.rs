@@ -12,6 +12,7 @@ use tarae_context::{Cache, Context};
 use crate::Cancelled;
 use crate::adrift::Mailbox;
 use crate::coroutine::{Coroutine, Header};
+use crate::interrupt::Interrupt;
 use crate::state::Completed;
 
 /// The right to run a coroutine once: whoever has it owns the coroutine's stack. Not `Clone`.
@@ -152,7 +153,7 @@ impl Runnable {
     fn discard_job(&self) {
         let header = self.header();
         // SAFETY: The stage belongs to whoever has the `Runnable`, and the job has not started.
-        unsafe { (header.table.discard)(header, Box::new(Cancelled)) };
+        unsafe { (header.table.discard)(header, Box::new(Cancelled { interrupt: Interrupt::Cancelled })) };
     }
 
     /// Says that it is done, and wakes whoever waits for that.

@@ -2,9 +2,12 @@
 
 use std::any::Any;
 use std::fmt;
+use std::task::Waker;
+use std::time::Instant;
 
 use crate::coroutine::Coroutine;
 use crate::runnable::Runnable;
+use crate::wait::Armed;
 
 /// Why a coroutine wants to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,4 +29,10 @@ pub trait Schedule: Any + Send + Sync + fmt::Debug {
 
     /// Forgets a coroutine that is done.
     fn forget(&self, key: u64);
+
+    /// Has `waker` woken at `at`, or shortly after. Called by a coroutine of this scheduler, on its stack.
+    fn arm(&self, at: Instant, waker: Waker) -> Armed;
+
+    /// Takes a timer back; nothing happens if it has fired.
+    fn disarm(&self, armed: Armed);
 }

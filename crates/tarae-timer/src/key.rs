@@ -18,9 +18,31 @@ pub struct Key {
     pub(crate) generation: NonZeroU32,
 }
 
+impl Key {
+    /// The key as a number, for callers who pass it on as one.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.generation.get()) << 32 | u64::from(self.index)
+    }
+
+    /// The key of this number; `None` if no key has it.
+    pub fn from_bits(bits: u64) -> Option<Key> {
+        let generation = NonZeroU32::new((bits >> 32) as u32)?;
+        Some(Key { index: bits as u32, generation })
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::Key;
+
+    #[test]
+    fn a_key_is_its_bits() {
+        let key = Key { index: u32::MAX - 1, generation: NonZeroU32::MAX };
+        assert_eq!(Key::from_bits(key.to_bits()), Some(key));
+        assert_eq!(Key::from_bits(7), None);
+    }
 
     #[test]
     fn an_optional_key_is_eight_bytes() {

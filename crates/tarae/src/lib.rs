@@ -39,13 +39,17 @@ pub mod net;
 pub mod thread;
 
 mod blocking;
-mod deadline;
+mod cancel;
 mod runtime;
 
 pub use blocking::{ThreadLock, blocking, lock_thread};
+pub use cancel::{
+    CancelToken, Cancelled, Elapsed, JoinSet, TryScope, TryScopedJoinHandle, deadline, shield, timeout,
+    try_scope,
+};
 pub use runtime::{Builder, LeftBehind, Runtime, is_cancelled};
 pub use tarae_sched::{CoroutineCounts, Histogram, Metrics, SlotCounts, ThreadCounts};
-pub use thread::{sleep, spawn, yield_now};
+pub use thread::{scope, sleep, spawn, yield_now};
 
 /// Runs `f` as a coroutine and returns what it returns; on the default runtime, which starts on first use.
 ///

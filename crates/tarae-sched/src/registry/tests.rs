@@ -22,6 +22,14 @@ impl Schedule for Nowhere {
     }
 
     fn forget(&self, _key: u64) {}
+
+    fn arm(&self, _at: std::time::Instant, _waker: std::task::Waker) -> tarae_task::Armed {
+        unreachable!("nobody here waits until a moment")
+    }
+
+    fn disarm(&self, _armed: tarae_task::Armed) {
+        unreachable!("nothing was armed")
+    }
 }
 
 /// A worker that runs one coroutine and comes back.

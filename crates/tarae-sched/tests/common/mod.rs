@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tarae_context::StackSize;
 use tarae_sched::{Config, Scheduler, Wait};
-use tarae_task::{JoinHandle, Reason, park, waker};
+use tarae_task::{Armed, JoinHandle, Reason, park, waker};
 
 /// The longest that a test may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -43,6 +43,14 @@ impl Wait for Bells {
     }
 
     fn poll(&self, _worker: usize) {}
+
+    fn arm(&self, _worker: Option<usize>, _at: Instant, _waker: Waker) -> Armed {
+        unreachable!("nobody here waits until a moment")
+    }
+
+    fn disarm(&self, _armed: Armed) {
+        unreachable!("nothing was armed")
+    }
 
     fn close(&self) {}
 

@@ -77,6 +77,14 @@ impl Schedule for Queue {
         assert!(key < self.remembered.load(Ordering::SeqCst));
         self.forgotten.fetch_add(1, Ordering::SeqCst);
     }
+
+    fn arm(&self, _at: std::time::Instant, _waker: std::task::Waker) -> tarae_task::Armed {
+        unreachable!("nobody here waits until a moment")
+    }
+
+    fn disarm(&self, _armed: tarae_task::Armed) {
+        unreachable!("nothing was armed")
+    }
 }
 
 pub(crate) fn pool() -> &'static Pool {

@@ -18,10 +18,10 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tarae_reactor::{Side, Source, Wait, WaitKey};
 use tarae_sched::Scheduler;
-use tarae_task::{Reason, with_coroutine};
+use tarae_task::{Reason, try_wait_until, with_coroutine};
 
-use crate::deadline::{wait_until, with_driver};
-use crate::runtime::driver::Driver;
+use crate::cancel::io_error;
+use crate::runtime::driver::{Driver, with_driver};
 
 /// A socket's registration, made when it is first needed.
 ///
@@ -82,7 +82,7 @@ impl Readiness {
     /// # Errors
     ///
     /// What the call fails with, but for `EAGAIN`; `WouldBlock` at the deadline, as std reports a timeout; what the
-    /// registration fails with (`ENOSPC`, `ENOMEM`).
+    /// registration fails with (`ENOSPC`, `ENOMEM`); and when it is interrupted.
     pub(super) fn repeat<T>(
         &self,
         fd: BorrowedFd<'_>,
@@ -109,7 +109,7 @@ impl Readiness {
         loop {
             let source = self.live(fd)?;
             let mut waiting = Waiting { source: &source, key: None };
-            let ended = wait_until(reason, deadline, |waker| {
+            let ended = try_wait_until(reason, deadline, |waker| {
                 loop {
                     if let Some(result) = attempt(&source, side, &mut try_call) {
                         return Some(Ended::Call(result));
@@ -122,6 +122,7 @@ impl Readiness {
                     }
                 }
             });
+            let ended = ended.map_err(io_error)?;
             match ended {
                 Some(Ended::Call(result)) => return result,
                 // Lets a coroutine whose own runtime has ended notice that, by unwinding.

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 use tarae_reactor::Reactor;
-use tarae_sched::Wait;
+use tarae_sched::{Scheduler, Wait};
+use tarae_task::{Armed, with_coroutine};
 use tarae_timer::{Key, Timers};
 
 /// How many timers one hold of the lock may move or fire. Bounds how long another thread waits for it.
@@ -33,13 +34,6 @@ struct Part {
     timers: Mutex<Timers<Waker>>,
     /// How many threads have taken timers out, and are waking whoever armed them.
     firing: AtomicUsize,
-}
-
-/// Where a timer was armed, for disarming it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Armed {
-    worker: usize,
-    key: Key,
 }
 
 impl Driver {
@@ -63,33 +57,8 @@ impl Driver {
         &self.parts[worker.unwrap_or_else(|| self.any())].reactor
     }
 
-    /// Has `waker` woken at `deadline`. With a worker, called by whoever has its seat.
-    pub(crate) fn arm(&self, worker: Option<usize>, deadline: Instant, waker: Waker) -> Armed {
-        if let Some(worker) = worker {
-            return Armed { worker, key: self.parts[worker].timers().insert(deadline, waker) };
-        }
-        let worker = self.any();
-        let (key, is_first) = {
-            let mut timers = self.parts[worker].timers();
-            let first = timers.next_deadline();
-            (timers.insert(deadline, waker), first.is_none_or(|first| deadline < first))
-        };
-        if is_first {
-            // It may sleep until a later moment.
-            self.notify(worker);
-        }
-        Armed { worker, key }
-    }
-
     fn any(&self) -> usize {
         self.elsewhere.fetch_add(1, Ordering::Relaxed) % self.parts.len()
-    }
-
-    /// Takes a timer back; nothing happens if it has fired.
-    pub(crate) fn disarm(&self, armed: Armed) {
-        let waker = self.parts[armed.worker].timers().cancel(armed.key);
-        // Dropped after the lock, as it may be the last handle to a coroutine.
-        drop(waker);
     }
 }
 
@@ -107,6 +76,31 @@ impl Wait for Driver {
         let part = &self.parts[worker];
         part.survive(part.reactor.try_poll().map(drop));
         part.fire();
+    }
+
+    fn arm(&self, worker: Option<usize>, at: Instant, waker: Waker) -> Armed {
+        let armed = |part, key: Key| Armed { part, key: key.to_bits() };
+        if let Some(worker) = worker {
+            return armed(worker, self.parts[worker].timers().insert(at, waker));
+        }
+        let worker = self.any();
+        let (key, is_first) = {
+            let mut timers = self.parts[worker].timers();
+            let first = timers.next_deadline();
+            (timers.insert(at, waker), first.is_none_or(|first| at < first))
+        };
+        if is_first {
+            // It may sleep until a later moment.
+            self.notify(worker);
+        }
+        armed(worker, key)
+    }
+
+    fn disarm(&self, armed: Armed) {
+        let Some(key) = Key::from_bits(armed.key) else { return };
+        let waker = self.parts[armed.part].timers().cancel(key);
+        // Dropped after the lock, as it may be the last handle to a coroutine.
+        drop(waker);
     }
 
     fn close(&self) {
@@ -156,4 +150,10 @@ impl Part {
     fn timers(&self) -> MutexGuard<'_, Timers<Waker>> {
         self.timers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// Calls `f` with what the workers of the calling coroutine's runtime wait on, and the number of the worker it runs on,
+/// if it runs on one. `None` on a kernel thread. `f` must not park.
+pub(crate) fn with_driver<R>(f: impl FnOnce(&Driver, Option<usize>) -> R) -> Option<R> {
+    with_coroutine(|current| Scheduler::with_wait_of(current?, f))
 }

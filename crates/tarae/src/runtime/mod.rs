@@ -13,13 +13,12 @@ use std::time::{Duration, Instant};
 
 use tarae_context::StackSize;
 use tarae_sched::{Metrics, Scheduler};
-use tarae_task::{Reason, with_coroutine};
+use tarae_task::{Reason, wait_until, with_coroutine};
 
 pub use builder::Builder;
 pub(crate) use default::default_runtime;
 pub use tarae_sched::LeftBehind;
 
-use crate::deadline::wait_until;
 use crate::thread::JoinHandle;
 use driver::Driver;
 

@@ -7,7 +7,7 @@ use tarae_context::StackSize;
 use tarae_sched::Scheduler;
 use tarae_task::with_coroutine;
 
-use super::JoinHandle;
+use super::{JoinHandle, Scope, ScopedJoinHandle};
 use crate::runtime::default_runtime;
 use crate::runtime::driver::Driver;
 
@@ -72,7 +72,55 @@ impl Builder {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let spawned_at = Location::caller();
+        self.spawn_at(Location::caller(), f)
+    }
+
+    /// Spawns a coroutine that may borrow, in a scope.
+    ///
+    /// As [`std::thread::Builder::spawn_scoped`].
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Panics
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::thread;
+    ///
+    /// let words = ["one".to_string(), "two".to_string()];
+    /// thread::scope(|scope| -> std::io::Result<()> {
+    ///     thread::Builder::new().name("counter".into()).spawn_scoped(scope, || println!("{}", words.len()))?;
+    ///     Ok(())
+    /// })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_scoped<'scope, 'env, F, T>(
+        self,
+        scope: &'scope Scope<'scope, 'env>,
+        f: F,
+    ) -> io::Result<ScopedJoinHandle<'scope, T>>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        scope.spawn_with(self, Location::caller(), f)
+    }
+
+    pub(crate) fn spawn_at<F, T>(
+        self,
+        spawned_at: &'static Location<'static>,
+        f: F,
+    ) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
         let Builder { name, stack_size } = self;
         if name.as_deref().is_some_and(|name| name.contains('\0')) {
             panic!("thread name may not contain interior null bytes");

@@ -41,9 +41,25 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The payload of the panic that ended it. [`is_cancelled`](crate::is_cancelled) recognises the one of a
-    /// shutdown.
+    /// cancellation.
     pub fn join(self) -> Result<T> {
         self.handle.join()
+    }
+
+    /// Cancels the coroutine: the wait that it is in, or its next one, is interrupted. Returns at once.
+    ///
+    /// A wait that returns an [`io::Result`](std::io::Result) returns an error, once; any other, and any after that, unwinds:
+    /// destructors run, and may wait. A coroutine that has not started does not start. One that never waits goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sleeper = tarae::spawn(|| tarae::sleep(std::time::Duration::MAX));
+    /// sleeper.cancel();
+    /// assert!(tarae::is_cancelled(&*sleeper.join().unwrap_err()));
+    /// ```
+    pub fn cancel(&self) {
+        self.handle.coroutine().cancel();
     }
 
     /// Whether the coroutine has ended, so that a join would not wait.

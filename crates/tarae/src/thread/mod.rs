@@ -14,18 +14,18 @@
 mod builder;
 mod handle;
 mod join;
+mod scope;
 
 use std::time::{Duration, Instant};
 
-use tarae_task::{Coroutine, Reason, with_coroutine};
+use tarae_task::{Coroutine, Reason, wait_until, with_coroutine};
 
 pub use builder::Builder;
 pub use handle::{Thread, ThreadId};
 pub use join::JoinHandle;
+pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use std::thread::{Result, available_parallelism, panicking};
 pub use tarae_task::yield_now;
-
-use crate::deadline::wait_until;
 
 /// Spawns a coroutine and returns a handle to join it.
 ///

@@ -1,0 +1,59 @@
+//! What a wait says that was interrupted, where it can say something.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use tarae_task::Interrupt;
+
+/// The caller was cancelled, so an operation of its was not done.
+///
+/// The value of an [`io::Error`] of kind [`Other`](io::ErrorKind::Other), from a wait of a socket; and what
+/// [`CancelToken::run`](crate::CancelToken::run) returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cancelled")
+    }
+}
+
+impl Error for Cancelled {}
+
+/// A deadline has passed, so something was not done in time.
+///
+/// What [`timeout`](crate::timeout) returns; and the value of an [`io::Error`] of kind
+/// [`TimedOut`](io::ErrorKind::TimedOut), from a wait of a socket in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("deadline has elapsed")
+    }
+}
+
+impl Error for Elapsed {}
+
+impl From<Elapsed> for io::Error {
+    fn from(elapsed: Elapsed) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, elapsed)
+    }
+}
+
+impl From<Cancelled> for io::Error {
+    fn from(cancelled: Cancelled) -> io::Error {
+        io::Error::other(cancelled)
+    }
+}
+
+/// The error of a wait that was interrupted.
+pub(crate) fn io_error(interrupt: Interrupt) -> io::Error {
+    match interrupt {
+        Interrupt::Cancelled => Cancelled.into(),
+        Interrupt::Elapsed => Elapsed.into(),
+    }
+}

@@ -1,0 +1,229 @@
+//! Coroutines that are joined in the order in which they end.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+
+use tarae_task::{Reason, shield, wait_until};
+
+use crate::thread::{Builder, JoinHandle, Result};
+
+/// A set of coroutines, each of which is joined as it ends.
+///
+/// Dropping the set cancels those that are left, and does not wait for them; [`shutdown`](Self::shutdown) does.
+///
+/// # Examples
+///
+/// ```
+/// let mut set = tarae::JoinSet::new();
+/// for ms in [30, 10, 20] {
+///     set.spawn(move || {
+///         tarae::sleep(std::time::Duration::from_millis(ms));
+///         ms
+///     });
+/// }
+/// let order: Vec<u64> = std::iter::from_fn(|| set.join_next()).map(|one| one.unwrap()).collect();
+/// assert_eq!(order, [10, 20, 30]);
+/// ```
+pub struct JoinSet<T> {
+    members: HashMap<u64, JoinHandle<T>>,
+    next: u64,
+    ended: Arc<Ended>,
+}
+
+/// The members that have ended, or are about to, and have not been joined.
+#[derive(Default)]
+struct Ended(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    members: std::collections::VecDeque<u64>,
+    waiter: Option<Waker>,
+}
+
+/// Says that a member ends: with its job, whether that has run, was dropped, or unwinds.
+struct Ends {
+    member: u64,
+    ended: Arc<Ended>,
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        let waiter = {
+            let mut state = self.ended.lock();
+            state.members.push_back(self.member);
+            state.waiter.take()
+        };
+        waiter.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Ended {
+    /// Nothing under this lock panics, so poison carries no meaning.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl<T: Send + 'static> JoinSet<T> {
+    /// Returns an empty set.
+    pub fn new() -> JoinSet<T> {
+        JoinSet { members: HashMap::new(), next: 0, ended: Arc::default() }
+    }
+
+    /// Spawns a coroutine of the set.
+    ///
+    /// # Panics
+    ///
+    /// If no coroutine can be made; [`spawn_with`](Self::spawn_with) returns an error instead.
+    #[track_caller]
+    pub fn spawn<F>(&mut self, f: F)
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.spawn_at(Builder::new(), Location::caller(), f).expect("failed to spawn thread");
+    }
+
+    /// As [`spawn`](Self::spawn), with a name or a stack size.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::spawn`].
+    #[track_caller]
+    pub fn spawn_with<F>(&mut self, builder: Builder, f: F) -> io::Result<()>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        self.spawn_at(builder, Location::caller(), f)
+    }
+
+    fn spawn_at<F>(
+        &mut self,
+        builder: Builder,
+        spawned_at: &'static Location<'static>,
+        f: F,
+    ) -> io::Result<()>
+    where
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let member = self.next;
+        // Also if this one cannot be made: its job then says that it ends, and no other has that number.
+        self.next += 1;
+        let ends = Ends { member, ended: Arc::clone(&self.ended) };
+        let job = move || {
+            // Dropped after `f`, whatever becomes of it.
+            let _ends = ends;
+            f()
+        };
+        let handle = builder.spawn_at(spawned_at, job)?;
+        self.members.insert(member, handle);
+        Ok(())
+    }
+
+    /// Waits for the next one to end, and returns what it returned; `None` if the set is empty.
+    ///
+    /// # Parks
+    ///
+    /// Until one has ended.
+    ///
+    /// # Cancellation
+    ///
+    /// Unwinds; nobody is lost.
+    pub fn join_next(&mut self) -> Option<Result<T>> {
+        while !self.members.is_empty() {
+            let ended = &self.ended;
+            let member = wait_until(Reason::Join, None, |waker| {
+                let mut state = ended.lock();
+                let member = state.members.pop_front();
+                if member.is_none() {
+                    state.waiter = Some(waker.clone());
+                }
+                member
+            });
+            // On its way out: this waits for no more than that. It is not lost if the wait is interrupted: there is none.
+            if let Some(handle) = member.and_then(|member| self.members.remove(&member)) {
+                return Some(shield(|| handle.join()));
+            }
+        }
+        None
+    }
+
+    /// As [`join_next`](Self::join_next), if one has ended already.
+    pub fn try_join_next(&mut self) -> Option<Result<T>> {
+        loop {
+            let member = self.ended.lock().members.pop_front()?;
+            if let Some(handle) = self.members.remove(&member) {
+                return Some(shield(|| handle.join()));
+            }
+        }
+    }
+
+    /// Waits for all, and returns what they returned, in the order in which they ended.
+    ///
+    /// # Parks
+    ///
+    /// Until all have ended.
+    ///
+    /// # Cancellation
+    ///
+    /// Unwinds; those that are left are cancelled, as the set is dropped.
+    ///
+    /// # Panics
+    ///
+    /// With the payload of the first that panicked, or was cancelled; those that are left are cancelled.
+    pub fn join_all(mut self) -> Vec<T> {
+        let mut all = Vec::with_capacity(self.members.len());
+        while let Some(ended) = self.join_next() {
+            all.push(ended.unwrap_or_else(|payload| std::panic::resume_unwind(payload)));
+        }
+        all
+    }
+
+    /// Cancels all; they stay in the set until they are joined.
+    pub fn cancel_all(&self) {
+        self.members.values().for_each(JoinHandle::cancel);
+    }
+
+    /// Cancels all, and waits until they have ended. What they return is dropped.
+    ///
+    /// # Parks
+    ///
+    /// Until all have ended.
+    pub fn shutdown(&mut self) {
+        self.cancel_all();
+        while self.join_next().is_some() {}
+    }
+}
+
+impl<T> JoinSet<T> {
+    /// How many have not been joined.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether all have been joined.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+}
+
+impl<T: Send + 'static> Default for JoinSet<T> {
+    fn default() -> JoinSet<T> {
+        JoinSet::new()
+    }
+}
+
+impl<T> Drop for JoinSet<T> {
+    fn drop(&mut self) {
+        self.members.values().for_each(JoinHandle::cancel);
+    }
+}
+
+impl<T> fmt::Debug for JoinSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinSet").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,15 @@
+//! Structured concurrency: who waits for whom, for how long, and what ends it early.
+
+mod error;
+mod join_set;
+mod token;
+mod try_scope;
+
+pub mod deadline;
+
+pub use deadline::{shield, timeout};
+pub(crate) use error::io_error;
+pub use error::{Cancelled, Elapsed};
+pub use join_set::JoinSet;
+pub use token::CancelToken;
+pub use try_scope::{TryScope, TryScopedJoinHandle, try_scope};
