@@ -107,9 +107,22 @@ pub fn deadline() -> Option<Instant> {
     earliest
 }
 
-/// Why a wait of the caller would not park now, if there is a reason.
-pub fn interrupted() -> Option<Interrupt> {
-    with_current(|header| due(header).map(|(interrupt, _)| interrupt))
+/// Looks at what may interrupt the caller, as a wait does that returns an error.
+///
+/// # Errors
+///
+/// Once for each source that is due.
+///
+/// # Cancellation
+///
+/// Unwinds, after that.
+pub fn check() -> Result<(), Interrupt> {
+    with_current(check_of)
+}
+
+/// Whether anything can interrupt a wait of the caller but its own cancellation.
+pub fn is_limited() -> bool {
+    !HERE.with(|here| here.frame.get()).is_null()
 }
 
 fn within<R>(kind: Kind, f: impl FnOnce() -> R) -> Result<R, Interrupt> {
@@ -189,7 +202,7 @@ pub(crate) fn is_undisturbed(header: Option<&Header>) -> bool {
 
 /// Why a wait that can return an error must not park.
 #[inline(always)]
-pub(crate) fn check(header: Option<&Header>) -> Result<(), Interrupt> {
+pub(crate) fn check_of(header: Option<&Header>) -> Result<(), Interrupt> {
     if is_undisturbed(header) { Ok(()) } else { check_closely(header) }
 }
 
@@ -227,8 +240,8 @@ fn unwind_if_closely(header: Option<&Header>) {
     }
 }
 
-/// The earliest deadline of a wait on a kernel thread, which has no timers.
-pub(crate) fn deadline_of_wait(own: Option<Instant>) -> Option<Instant> {
+/// The earliest deadline of a wait on a kernel thread, which has no timers: its own, or one that interrupts it.
+pub fn deadline_of_wait(own: Option<Instant>) -> Option<Instant> {
     if std::thread::panicking() {
         return own;
     }

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
+use std::thread::Thread;
 use std::time::Instant;
 
 use crate::census::Blocked;
@@ -20,6 +21,8 @@ struct State {
     woken: bool,
     /// While it waits without a deadline: with one it goes on by itself.
     blocked: Blocked,
+    /// While it waits in std's park.
+    in_std: Option<Thread>,
 }
 
 impl Flag {
@@ -35,12 +38,14 @@ impl Wake for Flag {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let was = {
+        let (was, in_std) = {
             let mut state = self.lock();
             state.blocked.clear();
-            std::mem::replace(&mut state.woken, true)
+            (std::mem::replace(&mut state.woken, true), state.in_std.take())
         };
-        if !was {
+        if let Some(thread) = in_std {
+            thread.unpark();
+        } else if !was {
             self.changed.notify_one();
         }
     }
@@ -79,6 +84,31 @@ pub(crate) fn park(deadline: Option<Instant>) {
     if WAITER.try_with(|waiter| wait(&waiter.flag, deadline)).is_err() {
         std::thread::yield_now();
     }
+}
+
+/// Blocks in std's park, which std's unpark ends; until woken, or until `deadline`, too.
+pub(crate) fn park_in_std(deadline: Option<Instant>) {
+    let begun = WAITER.try_with(|waiter| {
+        let mut state = waiter.flag.lock();
+        let is_woken = std::mem::replace(&mut state.woken, false);
+        if !is_woken {
+            state.in_std = Some(std::thread::current());
+        }
+        !is_woken
+    });
+    if begun.unwrap_or(true) {
+        match deadline {
+            None => std::thread::park(),
+            Some(deadline) => {
+                std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+    let _ = WAITER.try_with(|waiter| {
+        let mut state = waiter.flag.lock();
+        state.in_std = None;
+        state.woken = false;
+    });
 }
 
 fn wait(flag: &Flag, deadline: Option<Instant>) {

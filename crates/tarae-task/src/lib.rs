@@ -70,9 +70,13 @@ mod sync {
 pub use adrift::{ThreadLock, is_locked};
 pub use coroutine::{Attributes, Coroutine, spawn};
 pub use here::{current, prepare_thread, with_coroutine};
-pub use interrupt::{Interrupt, deadline, interrupted, is_interrupt, shield, with_deadline, with_flag};
+pub use interrupt::{
+    Interrupt, check, deadline, deadline_of_wait, is_interrupt, is_limited, shield, with_deadline, with_flag,
+};
 pub use join::JoinHandle;
-pub use park::{Reason, park, park_deadline, rejoin, try_park_deadline, waker, with_waker, yield_now};
+pub use park::{
+    Reason, park, park_deadline, park_kernel_thread, rejoin, try_park_deadline, waker, with_waker, yield_now,
+};
 pub use run::Ran;
 pub use runnable::{Links, Next, Runnable};
 pub use schedule::{Cause, Schedule};

@@ -158,7 +158,7 @@ pub fn park_deadline(reason: Reason, deadline: Option<Instant>) {
 #[inline(always)]
 pub fn try_park_deadline(reason: Reason, deadline: Option<Instant>) -> Result<(), Interrupt> {
     with_current(|header| {
-        interrupt::check(header)?;
+        interrupt::check_of(header)?;
         park_here(header, reason, deadline);
         Ok(())
     })
@@ -175,6 +175,24 @@ fn park_here(header: Option<&Header>, reason: Reason, deadline: Option<Instant>)
         }
         None => kernel_thread::park(interrupt::deadline_of_wait(deadline)),
     }
+}
+
+/// Waits for the token of a kernel thread, as `std::thread::park` does, until `deadline` at most. May return early.
+///
+/// # Cancellation
+///
+/// Unwinds, as [`park()`].
+///
+/// # Panics
+///
+/// On a coroutine: its token is not std's.
+pub fn park_kernel_thread(deadline: Option<Instant>) {
+    with_current(|header| {
+        assert!(header.is_none(), "a coroutine waits for the token of a kernel thread");
+        interrupt::unwind_if_due(None);
+        kernel_thread::park_in_std(interrupt::deadline_of_wait(deadline));
+        interrupt::unwind_if_due(None);
+    });
 }
 
 /// Lets others run. On a kernel thread, `std::thread::yield_now`.

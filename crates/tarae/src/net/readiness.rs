@@ -222,6 +222,31 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Repeats `try_call`, which does not block, on a kernel thread whose waits have a deadline.
+///
+/// # Errors
+///
+/// As [`Readiness::repeat`]. A token that is cancelled while it waits does not end the wait: poll(2) does not know of it.
+pub(super) fn repeat_blocking<T>(
+    fd: BorrowedFd<'_>,
+    side: Side,
+    own_deadline: Option<Instant>,
+    mut try_call: impl FnMut() -> Tried<T>,
+) -> io::Result<T> {
+    loop {
+        match try_call() {
+            Tried::Done { value, .. } => return Ok(value),
+            Tried::Failed(error) => return Err(error),
+            Tried::WouldBlock => {}
+        }
+        tarae_task::check().map_err(io_error)?;
+        let deadline = tarae_task::deadline_of_wait(own_deadline);
+        if !block(fd, side, deadline)? && deadline == own_deadline {
+            return Err(rustix::io::Errno::AGAIN.into());
+        }
+    }
+}
+
 /// Blocks the calling kernel thread until the descriptor is ready, or until `deadline`. Returns whether it is ready.
 pub(super) fn block(fd: BorrowedFd<'_>, side: Side, deadline: Option<Instant>) -> io::Result<bool> {
     let events = if side == Side::Read { PollFlags::IN } else { PollFlags::OUT };

@@ -12,6 +12,8 @@ use std::time::Duration;
 use tarae_reactor::Side;
 
 use super::TcpStream;
+use crate::cancel::io_error;
+
 use super::readiness::{Readiness, Tried, block, is_nonblocking, on_coroutine};
 
 /// How long the first accept of a row that finds no descriptor free waits before it says so. It doubles with each.
@@ -174,13 +176,17 @@ impl TcpListener {
 
     /// On a kernel thread: the descriptor blocks, unless a coroutine has used it.
     fn accept_blocking(&self) -> io::Result<(std::net::TcpStream, SocketAddr)> {
+        if tarae_task::is_limited() {
+            self.hide_nonblocking()?;
+        }
         loop {
             match self.inner.accept() {
                 Err(error)
                     if error.kind() == io::ErrorKind::WouldBlock
                         && !self.options.nonblocking.load(Ordering::Relaxed) =>
                 {
-                    block(self.inner.as_fd(), Side::Read, None)?;
+                    tarae_task::check().map_err(io_error)?;
+                    block(self.inner.as_fd(), Side::Read, tarae_task::deadline_of_wait(None))?;
                 }
                 other => return other,
             }

@@ -12,7 +12,9 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};
 use tarae_reactor::Side;
 
-use super::readiness::{Readiness, Tried, is_nonblocking, on_coroutine};
+use crate::cancel::io_error;
+
+use super::readiness::{Readiness, Tried, is_nonblocking, on_coroutine, repeat_blocking};
 
 /// A TCP connection.
 ///
@@ -221,7 +223,7 @@ impl TcpStream {
 
     /// Makes a call that waits on a coroutine as it does on a kernel thread.
     fn call<T>(&self, side: Side, mut call: impl FnMut(Flags) -> Tried<T>) -> io::Result<T> {
-        if !on_coroutine() {
+        if !on_coroutine() && !tarae_task::is_limited() {
             // The socket blocks, or does not, and times out, as the user set it.
             return match call(Flags::WAIT) {
                 Tried::Done { value, .. } => Ok(value),
@@ -241,7 +243,12 @@ impl TcpStream {
                 Tried::WouldBlock => {}
             }
         }
-        self.readiness.repeat(self.inner.as_fd(), side, || self.options.deadline(side), call)
+        let (fd, deadline) = (self.inner.as_fd(), || self.options.deadline(side));
+        if on_coroutine() {
+            self.readiness.repeat(fd, side, deadline, call)
+        } else {
+            repeat_blocking(fd, side, deadline(), call)
+        }
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<usize> {
@@ -282,11 +289,7 @@ fn received<B>(result: Result<(B, usize), Errno>) -> io::Result<usize> {
 
 fn connect(addr: &SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream> {
     if !on_coroutine() {
-        let inner = match timeout {
-            None => std::net::TcpStream::connect(addr),
-            Some(timeout) => std::net::TcpStream::connect_timeout(addr, timeout),
-        };
-        return inner.map(TcpStream::fresh);
+        return connect_blocking(addr, timeout).map(TcpStream::fresh);
     }
     let family = if addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -300,6 +303,24 @@ fn connect(addr: &SocketAddr, timeout: Option<Duration>) -> io::Result<TcpStream
     }
     stream.inner.set_nonblocking(false)?;
     Ok(stream)
+}
+
+fn connect_blocking(addr: &SocketAddr, timeout: Option<Duration>) -> io::Result<std::net::TcpStream> {
+    let left =
+        tarae_task::deadline_of_wait(None).map(|deadline| deadline.saturating_duration_since(Instant::now()));
+    let Some(least) = [timeout, left].into_iter().flatten().min() else {
+        return std::net::TcpStream::connect(addr);
+    };
+    if left.is_some_and(|left| left.is_zero()) {
+        tarae_task::check().map_err(io_error)?;
+    }
+    // Zero is refused; and only a destructor that runs while we unwind comes here late.
+    std::net::TcpStream::connect_timeout(addr, least.max(Duration::from_nanos(1))).map_err(|error| {
+        match (error.kind(), tarae_task::check()) {
+            (io::ErrorKind::TimedOut, Err(interrupt)) => io_error(interrupt),
+            _ => error,
+        }
+    })
 }
 
 fn await_connected(stream: &TcpStream, timeout: Option<Duration>) -> io::Result<()> {

@@ -82,10 +82,11 @@ pub fn current() -> Thread {
 ///
 /// # Cancellation
 ///
-/// Unwinds when the runtime shuts down.
+/// Unwinds.
 pub fn park() {
     with_coroutine(|current| match current {
         Some(current) => park_coroutine(current, None),
+        None if tarae_task::is_limited() => tarae_task::park_kernel_thread(None),
         None => std::thread::park(),
     });
 }
@@ -97,6 +98,9 @@ pub fn park_timeout(timeout: Duration) {
     with_coroutine(|current| match current {
         // A moment that the clock cannot tell is never.
         Some(current) => park_coroutine(current, Instant::now().checked_add(timeout)),
+        None if tarae_task::is_limited() => {
+            tarae_task::park_kernel_thread(Instant::now().checked_add(timeout));
+        }
         None => std::thread::park_timeout(timeout),
     });
 }
@@ -116,7 +120,7 @@ fn park_coroutine(current: &Coroutine, deadline: Option<Instant>) {
 ///
 /// # Cancellation
 ///
-/// Unwinds when the runtime shuts down.
+/// Unwinds.
 ///
 /// # Examples
 ///
@@ -130,10 +134,29 @@ fn park_coroutine(current: &Coroutine, deadline: Option<Instant>) {
 pub fn sleep(duration: Duration) {
     with_coroutine(|current| match current {
         Some(_) if duration.is_zero() => {}
-        Some(_) => {
+        None if !tarae_task::is_limited() => std::thread::sleep(duration),
+        _ => {
             let deadline = Instant::now().checked_add(duration);
             let _: Option<()> = wait_until(Reason::Sleep, deadline, |_| None);
         }
-        None => std::thread::sleep(duration),
     });
+}
+
+/// Waits until `deadline`, at least. At once, if that has passed.
+///
+/// As [`sleep`], and as `std::thread::sleep_until`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let start = Instant::now();
+/// for beat in 1..=3 {
+///     tarae::thread::sleep_until(start + beat * Duration::from_millis(5));
+/// }
+/// assert!(start.elapsed() >= Duration::from_millis(15));
+/// ```
+pub fn sleep_until(deadline: Instant) {
+    sleep(deadline.saturating_duration_since(Instant::now()));
 }
