@@ -11,7 +11,6 @@ use tarae_task::Interrupt;
 /// The value of an [`io::Error`] of kind [`Other`](io::ErrorKind::Other), from a wait of a socket; and what
 /// [`CancelToken::run`](crate::CancelToken::run) returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Cancelled;
 
 impl fmt::Display for Cancelled {
@@ -27,7 +26,6 @@ impl Error for Cancelled {}
 /// What [`timeout`](crate::timeout) returns; and the value of an [`io::Error`] of kind
 /// [`TimedOut`](io::ErrorKind::TimedOut), from a wait of a socket in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Elapsed;
 
 impl fmt::Display for Elapsed {
