@@ -89,3 +89,10 @@ pub use wait::{Armed, try_wait_until, wait_until};
 pub struct Cancelled {
     interrupt: Interrupt,
 }
+
+impl Cancelled {
+    /// The payload for whoever asks for the result of what was cancelled before it started.
+    pub fn before_start() -> Cancelled {
+        Cancelled { interrupt: Interrupt::Cancelled }
+    }
+}

@@ -35,6 +35,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod callback;
 pub mod net;
 pub mod thread;
 
