@@ -24,7 +24,7 @@ struct Options {
     /// How long each call takes, in milliseconds.
     #[arg(long, default_value_t = 10)]
     ms: u64,
-    /// The users to ask for; the service does not know 404, has no query of 8, and goes down at 9.
+    /// The users to ask for; the service does not know 404, has no query of 8, and does not answer 9.
     #[arg(default_values_t = [7, 8, 9, 404])]
     users: Vec<u64>,
 }

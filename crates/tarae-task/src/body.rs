@@ -103,8 +103,9 @@ where
     #[cold]
     fn discard_job(&self, payload: Box<dyn Any + Send>) {
         let job = self.replace_stage(Stage::Running);
-        // A destructor that panics is reported by the panic hook, and must not hurt whoever shuts down.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(job))) {
+        // A destructor that panics is reported by the panic hook, and must not hurt whoever shuts down. One that waits may, as
+        // in a job that unwinds.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| interrupt::shield(|| drop(job)))) {
             drop_result(panic);
         }
         self.finish(Err(payload));

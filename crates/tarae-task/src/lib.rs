@@ -91,8 +91,8 @@ pub struct Cancelled {
 }
 
 impl Cancelled {
-    /// The payload for whoever asks for the result of what was cancelled before it started.
-    pub fn before_start() -> Cancelled {
+    /// The payload of a cancellation, for who unwinds by itself, or tells others of it.
+    pub fn payload() -> Cancelled {
         Cancelled { interrupt: Interrupt::Cancelled }
     }
 }

@@ -36,6 +36,7 @@
 #![forbid(unsafe_code)]
 
 pub mod callback;
+pub mod generator;
 pub mod net;
 pub mod thread;
 

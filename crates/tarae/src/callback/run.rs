@@ -78,7 +78,7 @@ where
     fn drop(&mut self) {
         let Some((f, on_done)) = self.parts.take() else { return };
         let outcome = match catch_unwind(AssertUnwindSafe(|| drop(f))) {
-            Ok(()) => Err(Box::new(Cancelled::before_start()) as _),
+            Ok(()) => Err(Box::new(Cancelled::payload()) as _),
             Err(panic) => Err(panic),
         };
         shield(|| on_done(outcome));

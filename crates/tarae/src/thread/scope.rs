@@ -103,7 +103,7 @@ impl<'scope> Scope<'scope, '_> {
         self.spawn_with(Builder::new(), Location::caller(), f).expect("failed to spawn thread")
     }
 
-    pub(super) fn spawn_with<F, T>(
+    pub(crate) fn spawn_with<F, T>(
         &'scope self,
         builder: Builder,
         spawned_at: &'static Location<'static>,

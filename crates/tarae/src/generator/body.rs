@@ -1,0 +1,160 @@
+//! The body of a generator, as its owner sees it: a coroutine that runs only between a resume and the next suspension.
+//!
+//! The owner has the coroutine's handle until the body has ended. However it ends, the handle is joined: so when a resume
+//! says that the body has ended, or a drop returns, nothing of it runs any more, and its values are dropped.
+//!
+//! That last wait is shielded: without it a scoped body would outlive what it borrows only to be caught by the scope, and a
+//! result that is there would be lost. An interrupted owner has cancelled the body before, so the wait is as long as the
+//! body's destructors.
+
+use std::io;
+use std::marker::PhantomData;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use tarae_task::{check, shield};
+
+use super::State;
+use super::exchange::{Ends, Exchange, Yielder};
+use crate::runtime::is_cancelled;
+use crate::thread::{JoinHandle, Result, ScopedJoinHandle};
+
+/// The handle of a body's coroutine, of either kind.
+pub(super) trait Handle<R> {
+    fn join(self) -> Result<R>;
+    fn cancel(&self);
+}
+
+impl<R> Handle<R> for JoinHandle<R> {
+    fn join(self) -> Result<R> {
+        self.join()
+    }
+
+    fn cancel(&self) {
+        self.cancel();
+    }
+}
+
+impl<R> Handle<R> for ScopedJoinHandle<'_, R> {
+    fn join(self) -> Result<R> {
+        self.join()
+    }
+
+    fn cancel(&self) {
+        self.cancel();
+    }
+}
+
+pub(super) struct Body<H: Handle<R>, A, Y, R> {
+    /// `None` when it is done.
+    handle: Option<H>,
+    exchange: Arc<Exchange<A, Y>>,
+    result: PhantomData<fn() -> R>,
+}
+
+impl<'a, H, A, Y, R> Body<H, A, Y, R>
+where
+    H: Handle<R>,
+    A: Send + 'a,
+    Y: Send + 'a,
+{
+    /// Has `spawn` make a coroutine that waits for the first argument, and then runs `body`.
+    #[track_caller]
+    pub(super) fn start<F>(
+        body: F,
+        spawn: impl FnOnce(Box<dyn FnOnce() -> R + Send + 'a>) -> io::Result<H>,
+    ) -> Body<H, A, Y, R>
+    where
+        F: FnOnce(&Yielder<A, Y>, A) -> R + Send + 'a,
+        R: 'a,
+    {
+        let exchange = Arc::new(Exchange::new());
+        let ends = Ends(Arc::clone(&exchange));
+        let job = move || {
+            let ends = ends;
+            let body = body;
+            let yielder = Yielder::new(Arc::clone(&ends.0));
+            let first = yielder.argument();
+            body(&yielder, first)
+        };
+        let handle = spawn(Box::new(job)).expect("failed to spawn thread");
+        Body { handle: Some(handle), exchange, result: PhantomData }
+    }
+}
+
+impl<H, A, Y, R> Body<H, A, Y, R>
+where
+    H: Handle<R>,
+{
+    pub(super) fn resume(&mut self, argument: A) -> State<Y, R> {
+        assert!(!self.is_done(), "a generator was resumed after it had ended");
+        let interrupted = Abandon(self);
+        interrupted.0.exchange.put(argument);
+        let value = interrupted.0.exchange.wait();
+        std::mem::forget(interrupted);
+        if let Some(value) = value {
+            return State::Yielded(value);
+        }
+        match self.join().expect("joined once") {
+            Ok(result) => State::Complete(result),
+            Err(payload) if is_cancelled(&*payload) && check().is_ok() => {
+                panic!("a generator was cancelled by its runtime")
+            }
+            Err(payload) => resume_unwind(payload),
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.handle.is_none()
+    }
+
+    /// Waits until the body has ended; `None` if that is known.
+    fn join(&mut self) -> Option<Result<R>> {
+        let handle = self.handle.take()?;
+        Some(shield(|| handle.join()))
+    }
+
+    /// Has the body unwind, and waits until it has.
+    fn abandon(&mut self) -> Option<Result<R>> {
+        self.exchange.close();
+        self.handle.as_ref()?.cancel();
+        self.join()
+    }
+}
+
+impl<H, Y> Body<H, (), Y, ()>
+where
+    H: Handle<()>,
+{
+    pub(super) fn next(&mut self) -> Option<Y> {
+        if self.is_done() {
+            return None;
+        }
+        match self.resume(()) {
+            State::Yielded(value) => Some(value),
+            State::Complete(()) => None,
+        }
+    }
+}
+
+/// Abandons a body when a wait for it unwinds.
+struct Abandon<'a, H: Handle<R>, A, Y, R>(&'a mut Body<H, A, Y, R>);
+
+impl<H: Handle<R>, A, Y, R> Drop for Abandon<'_, H, A, Y, R> {
+    fn drop(&mut self) {
+        // What the body says to it nobody can be told, who unwinds.
+        drop(self.0.abandon());
+    }
+}
+
+impl<H: Handle<R>, A, Y, R> Drop for Body<H, A, Y, R> {
+    fn drop(&mut self) {
+        if let Some(Err(payload)) = self.abandon()
+            && !is_cancelled(&*payload)
+            && !std::thread::panicking()
+        {
+            // A destructor of the body's panicked.
+            resume_unwind(payload);
+        }
+    }
+}
