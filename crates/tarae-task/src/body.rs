@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use crate::Cancelled;
 use crate::coroutine::Header;
-use crate::here::HERE;
-use crate::interrupt::{self, Interrupt};
+use crate::here::{self, HERE};
+use crate::interrupt;
 use crate::state;
 
 /// What a job came to, as in `std::thread::Result`.
@@ -89,32 +89,34 @@ where
     }
 
     fn run_job(&self) {
-        if self.header.state.is_cancelled() {
-            self.discard_job(Box::new(Cancelled { interrupt: Interrupt::Cancelled }));
-            return;
-        }
-        let Stage::Job(job) = self.replace_stage(Stage::Running) else {
-            unreachable!("a coroutine starts once");
+        let outcome = if self.header.state.is_cancelled() {
+            self.drop_job();
+            Err(Box::new(Cancelled::payload()) as _)
+        } else {
+            let Stage::Job(job) = self.replace_stage(Stage::Running) else {
+                unreachable!("a coroutine starts once");
+            };
+            catch_unwind(AssertUnwindSafe(job))
         };
-        let outcome = catch_unwind(AssertUnwindSafe(job));
+        here::end();
         self.finish(outcome);
     }
 
     #[cold]
-    fn discard_job(&self, payload: Box<dyn Any + Send>) {
+    fn drop_job(&self) {
         let job = self.replace_stage(Stage::Running);
         // A destructor that panics is reported by the panic hook, and must not hurt whoever shuts down. One that waits may, as
         // in a job that unwinds.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| interrupt::shield(|| drop(job)))) {
             drop_result(panic);
         }
-        self.finish(Err(payload));
     }
 
     unsafe fn discard(header: *const Header, payload: Box<dyn Any + Send>) {
         // SAFETY: As in `run`.
         let body = unsafe { &*header.cast::<Self>() };
-        body.discard_job(payload);
+        body.drop_job();
+        body.finish(Err(payload));
     }
 
     fn finish(&self, outcome: Outcome<T>) {

@@ -5,12 +5,13 @@
 
 use std::cell::Cell;
 use std::mem::ManuallyDrop;
+use std::panic::catch_unwind;
 use std::ptr::{self, NonNull};
 
 use tarae_context::overflow::{self, Occupant};
 
 use crate::coroutine::{Coroutine, Header};
-use crate::interrupt::Frame;
+use crate::interrupt::{Frame, shield};
 use crate::seat::Tenure;
 
 /// What a thread knows about where it is.
@@ -28,6 +29,8 @@ pub(crate) struct Here {
     pub(crate) frame: Cell<*const Frame>,
     /// Whether a wait has returned an error for the coroutine's own cancellation.
     pub(crate) told: Cell<bool>,
+    /// Called when the current coroutine has run; a coroutine leaves none behind.
+    at_end: Cell<Option<fn()>>,
 }
 
 thread_local! {
@@ -40,6 +43,7 @@ thread_local! {
                 pinned: Cell::new(0),
                 frame: Cell::new(ptr::null()),
                 told: Cell::new(false),
+                at_end: Cell::new(None),
             }
         };
 }
@@ -61,6 +65,30 @@ pub fn with_coroutine<R>(f: impl FnOnce(Option<&Coroutine>) -> R) -> R {
         }
         None => f(None),
     })
+}
+
+/// Has `hook` called when the calling coroutine has run: still in it, before anybody can join it. It may wait, and is not
+/// interrupted. False on a kernel thread: it is not called.
+///
+/// There is one hook, for the layer above, which keeps lists of its own; a second takes the place of the first. One that
+/// panics ends the process.
+pub fn at_end(hook: fn()) -> bool {
+    let in_coroutine = with_current(|header| header.is_some());
+    if in_coroutine {
+        HERE.with(|here| here.at_end.set(Some(hook)));
+    }
+    in_coroutine
+}
+
+/// The current coroutine has run.
+pub(crate) fn end() {
+    // It may ask for another one.
+    while let Some(hook) = HERE.with(|here| here.at_end.take()) {
+        if catch_unwind(|| shield(hook)).is_err() {
+            eprintln!("fatal runtime error: a coroutine local panicked on drop, aborting");
+            std::process::abort();
+        }
+    }
 }
 
 /// Prepares the calling kernel thread for running coroutines: an overflow of a coroutine's stack is reported with its

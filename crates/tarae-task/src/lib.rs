@@ -69,7 +69,7 @@ mod sync {
 
 pub use adrift::{ThreadLock, is_locked};
 pub use coroutine::{Attributes, Coroutine, spawn};
-pub use here::{current, prepare_thread, with_coroutine};
+pub use here::{at_end, current, prepare_thread, with_coroutine};
 pub use interrupt::{
     Interrupt, check, deadline, deadline_of_wait, is_interrupt, is_limited, shield, with_deadline, with_flag,
 };

@@ -37,6 +37,7 @@
 
 pub mod callback;
 pub mod generator;
+pub mod local;
 pub mod net;
 pub mod thread;
 
