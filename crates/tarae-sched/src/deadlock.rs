@@ -31,6 +31,7 @@ use slab::Slab;
 use tarae_context::pool::fillers;
 use tarae_task::{Coroutine, JoinHandle, census, waker};
 
+use crate::dump;
 use crate::scheduler::{Scheduler, Shared};
 use crate::wait::Wait;
 
@@ -174,7 +175,7 @@ pub(crate) fn look() -> Verdict {
     if threads != known || may_go_on(&peers) || (census::take(), movements()) != (census, before) {
         return Verdict::Unknown;
     }
-    let deadlock = describe(peers.iter().flat_map(|peer| peer.parked()).collect());
+    let deadlock = describe(&peers.iter().flat_map(|peer| peer.parked()).collect::<Vec<_>>());
     peers.iter().for_each(|peer| peer.runs().tell(&deadlock));
     Verdict::Dead
 }
@@ -183,22 +184,13 @@ fn may_go_on(peers: &[Arc<dyn Peer>]) -> bool {
     peers.iter().any(|peer| peer.may_go_on())
 }
 
-fn describe(mut waiting: Vec<Coroutine>) -> Deadlock {
-    use fmt::Write;
-    waiting.retain(|coroutine| !coroutine.is_done());
-    waiting.sort_by_key(Coroutine::id);
+fn describe(waiting: &[Coroutine]) -> Deadlock {
+    let waiting = dump::entries(waiting);
     let count = waiting.len();
     let mut text =
         format!("deadlock: nothing in this process can wake any of the coroutines that wait ({count})");
-    for coroutine in waiting.iter().take(TOLD_MAX) {
-        let name = coroutine.name().unwrap_or("<unnamed>");
-        let (id, place, reason) = (coroutine.id(), coroutine.spawned_at(), coroutine.reason());
-        // Writing to a string does not fail.
-        let _ = write!(text, "\n  {id} '{name}', spawned at {place}, waits for {reason}");
-    }
-    if count > TOLD_MAX {
-        let _ = write!(text, "\n  and {} more", count - TOLD_MAX);
-    }
+    // Writing to a string does not fail.
+    let _ = dump::write_entries(&mut text, &waiting, TOLD_MAX);
     Deadlock { text: text.into() }
 }
 

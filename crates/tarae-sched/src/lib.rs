@@ -30,6 +30,7 @@
 //! | [`metrics`] | all of it, for the user |
 //! | [`report`] | telling about stalls |
 //! | [`deadlock`] | nobody can run, and nobody is left who could wake anybody |
+//! | [`dump`] | who waits for what, for people to read |
 //! | [`shutdown`] | cancel, wait, leave |
 //!
 //! It knows coroutines by `tarae-task` and nothing of sockets or clocks' timers. The decisions: `docs/design/0003`.
@@ -37,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 pub mod deadlock;
+pub mod dump;
 pub mod histogram;
 pub mod metrics;
 pub mod scheduler;
@@ -66,6 +68,7 @@ mod sync {
 }
 
 pub use deadlock::Deadlock;
+pub use dump::Dump;
 pub use histogram::Histogram;
 pub use metrics::{CoroutineCounts, Metrics, SlotCounts};
 pub use scheduler::{Config, Scheduler};

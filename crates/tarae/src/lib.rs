@@ -41,6 +41,9 @@ pub mod local;
 pub mod net;
 pub mod thread;
 
+#[doc(hidden)]
+pub mod __macros;
+
 mod blocking;
 mod cancel;
 mod runtime;
@@ -51,7 +54,8 @@ pub use cancel::{
     try_scope,
 };
 pub use runtime::{Builder, LeftBehind, Runtime, is_cancelled};
-pub use tarae_sched::{CoroutineCounts, Histogram, Metrics, SlotCounts, ThreadCounts};
+pub use tarae_macros::{main, test};
+pub use tarae_sched::{CoroutineCounts, Dump, Histogram, Metrics, SlotCounts, ThreadCounts};
 pub use thread::{scope, sleep, spawn, yield_now};
 
 /// Runs `f` as a coroutine and returns what it returns; on the default runtime, which starts on first use.
