@@ -29,7 +29,8 @@ use proc_macro::TokenStream;
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```no_run
+/// # fn serve(_: tarae::net::TcpStream) {}
 /// #[tarae::main(workers = 2)]
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let listener = tarae::net::TcpListener::bind("127.0.0.1:8080")?;
@@ -60,7 +61,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// #[tarae::test(workers = 2, timeout = "5s")]
 /// fn messages_arrive() {
 ///     let (send, receive) = std::sync::mpsc::channel();
