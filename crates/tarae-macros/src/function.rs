@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Error, ItemFn, Result, ReturnType};
+use syn::{Error, ItemFn, Result, ReturnType, Safety};
 
 use crate::options::Options;
 
@@ -32,6 +32,10 @@ fn read(attribute: &str, item: TokenStream) -> Result<ItemFn> {
             "`#[tarae::{attribute}]` is for a function that is not async: what it calls waits without `.await`"
         );
         return Err(Error::new_spanned(token, message));
+    }
+    if head.constness.is_some() || !matches!(head.safety, Safety::Default) || head.abi.is_some() {
+        let message = format!("a function with `#[tarae::{attribute}]` is neither const, unsafe nor extern");
+        return Err(Error::new_spanned(head, message));
     }
     if let Some(argument) = head.inputs.first() {
         let message = format!("a function with `#[tarae::{attribute}]` takes no arguments");

@@ -27,6 +27,8 @@ fn what_cannot_run_is_refused_with_the_reason() {
         ("", "fn main(arguments: Vec<String>) {}", "takes no arguments"),
         ("", "fn main<T>() {}", "is not generic"),
         ("", "fn main() where u8: Copy {}", "is not generic"),
+        ("", "unsafe fn main() {}", "is neither const, unsafe nor extern"),
+        ("", "extern \"C\" fn main() {}", "is neither const, unsafe nor extern"),
         ("", "struct Main;", "expected"),
     ];
     refuses(function::main, &cases);

@@ -11,9 +11,9 @@ use super::store::{self, Found};
 
 /// Declares values that each coroutine has for itself, made at their first use, and dropped when it ends.
 ///
-/// As [`std::thread_local!`], whose syntax it has. The values have been dropped when a join of the coroutine returns. Their
-/// destructors run on the coroutine, may wait, and are not interrupted; they may use other values of the kind, but not those
-/// that are dropped already.
+/// As [`std::thread_local!`], whose syntax it has. The values have been dropped when a join of the coroutine returns; the end of
+/// a scope does not wait for them, as std's does not. Their destructors run on the coroutine, may wait, and are not
+/// interrupted; they may use other values of the kind, but not those that are dropped already.
 ///
 /// On a kernel thread they are the thread's.
 ///

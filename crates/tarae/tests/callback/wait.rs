@@ -208,3 +208,16 @@ fn errors_read_well_and_turn_into_io_errors() {
     assert_eq!(std::io::Error::from(WaitError::Elapsed).kind(), std::io::ErrorKind::TimedOut);
     assert!(std::io::Error::from(Dropped).get_ref().unwrap().is::<Dropped>());
 }
+
+#[test]
+fn a_dump_says_who_waits_for_a_callback() {
+    with_runtimes(|runtime| {
+        let waiting = runtime.spawn(|| {
+            let mut kept = None;
+            callback::wait_timeout(crate::support::LIMIT, |done: Done<u8>| kept = Some(done)).is_ok()
+        });
+        eventually("it waits", || runtime.dump().to_string().contains("waits for a callback"));
+        waiting.cancel();
+        assert!(waiting.join().is_err());
+    });
+}
