@@ -4,4 +4,5 @@
 mod support;
 
 mod ends;
+mod script;
 mod values;
