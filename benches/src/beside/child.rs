@@ -1,6 +1,6 @@
 //! The child: runs its contender's program each time it is told to.
 //!
-//! Its lines: `ready`; then `measured` and the figures in nanoseconds, for each `go` of the parent.
+//! Its lines: `ready`, or why it is not; then `measured` and the figures in nanoseconds, for each `go` of the parent.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::child::listen_to_parent;
 ///
 /// # Errors
 ///
-/// If there is no such contender, or it does not start.
+/// If there is no such contender.
 pub(super) fn run(
     benches: &[Bench],
     subject: &str,
@@ -23,7 +23,14 @@ pub(super) fn run(
     let bench = benches.iter().find(|bench| bench.name == subject).ok_or_else(unknown)?;
     let contender = bench.contenders.iter().find(|one| one.name == contender).ok_or_else(unknown)?;
     let go = listen_to_parent();
-    let mut run = (contender.start)(Setup { workers, operations: bench.operations_of(contender, short) })?;
+    let setup = Setup { workers, operations: bench.operations_of(contender, short) };
+    let mut run = match (contender.start)(setup) {
+        Ok(run) => run,
+        Err(error) => {
+            println!("{error}");
+            return Ok(());
+        }
+    };
     println!("ready");
     while go.recv().is_ok() {
         let figures: Vec<String> = run().0.iter().map(|figure| figure.as_nanos().to_string()).collect();

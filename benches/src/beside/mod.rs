@@ -162,8 +162,7 @@ struct Options {
 ///
 /// # Errors
 ///
-/// In a child, if the contender does not start. In the parent, if the progress bar is not understood: a contender that
-/// fails has a line in the table.
+/// If the child's subject or contender is unknown. A contender that fails has a line in the table.
 pub fn main(benches: Vec<Bench>) -> Result<(), Box<dyn Error>> {
     let options = Options::parse();
     if let (Some(contender), Some(subject)) = (&options.child, &options.subject) {

@@ -59,8 +59,10 @@ fn start(bench: &Bench, contender: &str, workers: usize, short: bool) -> Result<
     let mut arguments = vec!["--child", contender, "--subject", bench.name, "--workers", &workers];
     arguments.extend(short.then_some("--short"));
     let mut child = Process::start(&arguments).map_err(|error| error.to_string())?;
-    child.line("ready", Deadline::after(START_LIMIT))?;
-    Ok(child)
+    match child.line("", Deadline::after(START_LIMIT))?.as_str() {
+        "ready" => Ok(child),
+        why_not => Err(why_not.to_string()),
+    }
 }
 
 /// Runs the program once; its figures in their units.

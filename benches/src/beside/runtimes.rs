@@ -55,6 +55,27 @@ pub(crate) fn may<M: Into<Measured> + Send + 'static>(
     })
 }
 
+/// As [`may()`], where so many coroutines can be alive at a time.
+///
+/// # Errors
+///
+/// If the kernel does not allow as many mappings as their stacks take, each of which is one and its guard another: may would
+/// panic halfway, or hang.
+pub(crate) fn may_with<M: Into<Measured> + Send + 'static>(
+    workers: usize,
+    coroutines: u64,
+    program: impl Fn() -> M + Clone + Send + 'static,
+) -> io::Result<Run> {
+    const LIMIT: &str = "/proc/sys/vm/max_map_count";
+    let limit = std::fs::read_to_string(LIMIT)?.trim().parse::<u64>().map_err(io::Error::other)?;
+    if 2 * coroutines > limit {
+        let why =
+            format!("its stacks take up to {} mappings, and vm.max_map_count is {limit}", 2 * coroutines);
+        return Err(io::Error::other(why));
+    }
+    Ok(may(workers, program))
+}
+
 /// As kernel threads, on as many CPUs as the others have workers.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use super::{figures, late, length};
 use crate::beside::{Run, Setup, runtimes};
 
 pub(super) fn sleeps(setup: Setup) -> io::Result<Run> {
-    Ok(runtimes::may(setup.workers, move || {
+    runtimes::may_with(setup.workers, setup.operations, move || {
         let start = Instant::now();
         let all: Vec<_> = (0..setup.operations)
             .map(|number| {
@@ -20,5 +20,5 @@ pub(super) fn sleeps(setup: Setup) -> io::Result<Run> {
             .collect();
         let late = all.into_iter().map(|one| one.join().expect("it does not panic")).collect();
         figures(start.elapsed(), late)
-    }))
+    })
 }
