@@ -197,3 +197,41 @@ impl Bench {
         self.operations / contender.thinned / if short { 10 } else { 1 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// The figures are divided by the operations that were asked for, so no pair, ring or crowd may round them down.
+    #[test]
+    fn every_contender_can_share_its_operations_out() {
+        for bench in [crate::channel::benches(), crate::sync::benches()].into_iter().flatten() {
+            for contender in &bench.contenders {
+                for short in [false, true] {
+                    let tasks = match bench.name {
+                        name if name.ends_with("100_pairs") => 100,
+                        name if name.starts_with("channel/ring") => 1_000,
+                        name if name.starts_with("sync/mutex") => 64,
+                        _ => 1,
+                    };
+                    let operations = bench.operations_of(contender, short);
+                    assert!(operations > 0, "{} in {}", contender.name, bench.name);
+                    assert_eq!(operations % tasks, 0, "{} in {}", contender.name, bench.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_subjects_have_one_name() {
+        let all = [
+            crate::channel::benches(),
+            crate::sync::benches(),
+            crate::skynet::benches(),
+            crate::timer::benches(),
+        ];
+        let mut names: Vec<_> = all.iter().flatten().map(|bench| bench.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -57,3 +57,24 @@ fn figures(took: Duration, mut late: Vec<Duration>) -> Measured {
     let rank = (late.len() * 99).div_ceil(100);
     Measured(vec![took, late[rank.saturating_sub(1)]])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sleeps_last_1_to_100_ms_and_50_on_average() {
+        let all: Vec<Duration> = (0..100_000).map(length).collect();
+        assert!(all.iter().all(|length| (1_000..=100_000).contains(&length.as_micros())));
+        let mean = all.iter().sum::<Duration>() / 100_000;
+        assert!((49_500..51_500).contains(&mean.as_micros()), "{mean:?}");
+    }
+
+    #[test]
+    fn the_lateness_is_that_of_the_99th_of_a_hundred() {
+        let took = Duration::from_secs(1);
+        let late = |count: u64| (1..=count).rev().map(Duration::from_millis).collect();
+        assert_eq!(figures(took, late(100)), Measured(vec![took, Duration::from_millis(99)]));
+        assert_eq!(figures(took, late(1)), Measured(vec![took, Duration::from_millis(1)]));
+    }
+}
