@@ -69,6 +69,12 @@ struct Contender {
     start: Box<dyn Fn(Setup) -> io::Result<Run>>,
 }
 
+/// What a reader of these contenders' lines should know.
+struct Note {
+    of: &'static [&'static str],
+    text: &'static str,
+}
+
 /// A subject: what is run, how often, on what.
 pub struct Bench {
     name: &'static str,
@@ -76,7 +82,7 @@ pub struct Bench {
     leaves_out: &'static str,
     figures: Vec<Figure>,
     contenders: Vec<Contender>,
-    notes: Vec<&'static str>,
+    notes: Vec<Note>,
 }
 
 impl fmt::Debug for Bench {
@@ -123,9 +129,9 @@ impl Bench {
         self
     }
 
-    /// What a reader of the table should know.
-    pub(crate) fn note(mut self, note: &'static str) -> Bench {
-        self.notes.push(note);
+    /// What a reader of these contenders' lines should know.
+    pub(crate) fn note(mut self, of: &'static [&'static str], text: &'static str) -> Bench {
+        self.notes.push(Note { of, text });
         self
     }
 }

@@ -45,5 +45,9 @@ pub(super) fn print(bench: &Bench, workers: usize, rounds: usize, results: &[Rou
             println!("  {}: {error}", contender.name);
         }
     }
-    bench.notes.iter().for_each(|note| println!("  {note}"));
+    for note in &bench.notes {
+        if bench.contenders.iter().any(|contender| note.of.contains(&contender.name)) {
+            println!("  {}: {}", note.of.join(", "), note.text);
+        }
+    }
 }

@@ -61,10 +61,13 @@ fn ping_pong(name: &'static str, pairs: Pairs, aims: [f64; 2]) -> Bench {
             .thinned("crossbeam", 20, move |setup| on_crossbeam::ping_pong(setup, pairs))
             .thinned("std", 20, move |setup| on_std::ping_pong(setup, pairs))
             .contender("tokio", move |setup| on_tokio::ping_pong(setup, pairs))
-            .note("crossbeam, std: kernel threads, as many CPUs as workers, a twentieth of the operations")
-            .note("may: its channels have no bound");
+            .note(
+                &["crossbeam", "std"],
+                "kernel threads, as many CPUs as workers, a twentieth of the operations",
+            )
+            .note(&["may"], "its channels have no bound");
     if pairs.capacity == 0 {
-        bench = bench.note("tokio: the least that its channels hold is one message");
+        bench = bench.note(&["tokio"], "the least that its channels hold is one message");
     }
     bench
 }
@@ -81,8 +84,8 @@ fn ring() -> Bench {
     .thinned("crossbeam", 20, on_crossbeam::ring)
     .thinned("std", 20, on_std::ring)
     .contender("tokio", on_tokio::ring)
-    .note("crossbeam, std: kernel threads, as many CPUs as workers, a twentieth of the operations")
-    .note("may: its channels have no bound; the others' hold one message")
+    .note(&["crossbeam", "std"], "kernel threads, as many CPUs as workers, a twentieth of the operations")
+    .note(&["may"], "its channels have no bound; the others' hold one message")
 }
 
 /// The time from the start to the end of the ring's message, which one of the nodes has seen.

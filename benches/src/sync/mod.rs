@@ -49,22 +49,22 @@ pub fn benches() -> Vec<Bench> {
             .contender("may", |setup| on_may::mutex(setup, Crowd::new(setup, false)))
             .contender("tokio", |setup| on_tokio::mutex(setup, Crowd::new(setup, false)))
             .contender("std", |setup| on_std::mutex(setup, Crowd::new(setup, false)))
-            .note("std: kernel threads, as many CPUs as workers")
-            .note("tokio: its own mutex, which may be held across an await"),
+            .note(&["std"], "kernel threads, as many CPUs as workers")
+            .note(&["tokio"], "its own mutex, which may be held across an await"),
         Bench::new("sync/mutex/held_across_yield", 128_000, "a lock that is free")
             .each("a lock, yield and unlock", [200.0, 330.0])
             .contender("tarae", |setup| on_tarae::mutex(setup, Crowd::new(setup, true)))
             .contender("may", |setup| on_may::mutex(setup, Crowd::new(setup, true)))
             .thinned("std", 10, |setup| on_std::mutex(setup, Crowd::new(setup, true)))
             .contender("tokio", |setup| on_tokio::mutex(setup, Crowd::new(setup, true)))
-            .note("std: kernel threads, as many CPUs as workers, a tenth of the operations"),
+            .note(&["std"], "kernel threads, as many CPUs as workers, a tenth of the operations"),
         Bench::new("sync/condvar/turns", 100_000, "more waiters than one; spawning is in it")
             .each("both turns", [330.0, 400.0])
             .contender("tarae", on_tarae::turns)
             .contender("may", on_may::turns)
             .thinned("std", 20, on_std::turns)
             .contender("tokio", on_tokio::turns)
-            .note("std: kernel threads, as many CPUs as workers, a twentieth of the operations")
-            .note("tokio: has no condition variable; its mutex, and a Notify for each of the two"),
+            .note(&["std"], "kernel threads, as many CPUs as workers, a twentieth of the operations")
+            .note(&["tokio"], "has no condition variable; its mutex, and a Notify for each of the two"),
     ]
 }

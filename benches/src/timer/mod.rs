@@ -17,14 +17,18 @@ use crate::beside::{Bench, Measured};
 /// most 13 ms late.
 pub fn benches() -> Vec<Bench> {
     vec![
-        Bench::new("timer/arm_cancel", 500_000, "other timers in the store; a timeout that passes")
-            .each("a timeout of an hour around nothing", [120.0, 120.0])
-            .contender("tarae", on_tarae::arm_cancel)
-            .contender("tokio", on_tokio::arm_cancel)
-            .note(
-                "tokio: its timeout arms nothing for a future that is ready, so a sleep is polled before one",
-            )
-            .note("may: left out, it arms timers only for waits"),
+        Bench::new(
+            "timer/arm_cancel",
+            500_000,
+            "other timers in the store; a timeout that passes; may, which arms timers for waits alone",
+        )
+        .each("a timeout of an hour around nothing", [120.0, 120.0])
+        .contender("tarae", on_tarae::arm_cancel)
+        .contender("tokio", on_tokio::arm_cancel)
+        .note(
+            &["tokio"],
+            "its timeout arms nothing for a future that is ready, so a sleep is polled before one",
+        ),
         Bench::new(
             "timer/sleeps/100_000",
             100_000,
