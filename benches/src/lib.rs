@@ -6,8 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod beside;
+pub mod channel;
 pub mod echo;
+pub mod skynet;
+pub mod sync;
 pub mod tail;
+pub mod timer;
+
+mod child;
+mod subject;
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use clap::ValueEnum;
 use super::figures::{Window, now};
 use super::sleeps::Sleeps;
 use super::{Block, Contender, Hog, WORKERS};
+use crate::child::listen_to_parent;
 
 /// How many tasks sleep beside the hogs.
 pub const SLEEPERS: usize = 1_000;
@@ -141,17 +142,4 @@ fn blocking_tail(contender: &dyn Contender, size: Size, marked: bool) -> Window 
         println!("took too long");
     }
     Window { from, to: now() }
-}
-
-/// Returns what tells when the parent says `go`. The process ends when the parent does, whatever it is doing.
-fn listen_to_parent() -> Receiver<()> {
-    let (go, is_go) = mpsc::channel();
-    thread::spawn(move || {
-        for _ in io::stdin().lines().map_while(Result::ok).filter(|line| line == "go") {
-            // The program may have ended with an error.
-            let _ = go.send(());
-        }
-        std::process::exit(1);
-    });
-    is_go
 }

@@ -1,16 +1,15 @@
 //! One run of a contender: starts the child, loads its server, and waits no longer than a limit.
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::io;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
 use super::figures::{Figures, Window};
 use super::load::{CONNECTIONS, Load};
 use super::program::{BURST_LIMIT, Subject};
+use crate::child::{Deadline, Process};
 
 /// How long a child may take to start, and to answer the first messages.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -38,7 +37,7 @@ impl Trial {
     /// With what a reader of the table should know: the child did not start, ended early, or was not done in time and
     /// has been killed.
     pub fn run(subject: Subject, contender: &str, short: bool) -> Result<Trial, String> {
-        let mut child = Process::start(subject, contender, short).map_err(|error| error.to_string())?;
+        let mut child = start(subject, contender, short).map_err(|error| error.to_string())?;
         let start = Deadline::after(START_LIMIT);
         let address = child.line("address", start)?.parse().map_err(|_| "told no address".to_string())?;
         let load = Load::start(address).map_err(|error| format!("not connected: {error}"))?;
@@ -62,75 +61,9 @@ impl Trial {
     }
 }
 
-/// When a child is given up.
-#[derive(Clone, Copy)]
-struct Deadline {
-    at: Instant,
-    given: Duration,
-}
-
-impl Deadline {
-    fn after(given: Duration) -> Deadline {
-        Deadline { at: Instant::now() + given, given }
-    }
-
-    fn left(self) -> Duration {
-        self.at.saturating_duration_since(Instant::now())
-    }
-
-    fn missed(self) -> String {
-        format!("not done within {} s, killed", self.given.as_secs())
-    }
-}
-
-/// A child, and the lines that it writes; killed when dropped.
-struct Process {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Process {
-    fn start(subject: Subject, contender: &str, short: bool) -> io::Result<Process> {
-        let subject = subject.to_possible_value().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(["--child", contender, "--subject", subject.get_name()])
-            .args(short.then_some("--short"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let output = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let (send, lines) = mpsc::channel();
-        thread::spawn(move || {
-            let all = BufReader::new(output).lines().map_while(Result::ok);
-            all.take_while(|line| send.send(line.clone()).is_ok()).for_each(drop);
-        });
-        Ok(Process { child, lines })
-    }
-
-    fn go(&mut self) -> io::Result<()> {
-        self.child.stdin.as_mut().ok_or(io::ErrorKind::BrokenPipe)?.write_all(b"go\n")
-    }
-
-    /// The rest of the next line, which begins with `key`; or why there is none.
-    fn line(&mut self, key: &str, limit: Deadline) -> Result<String, String> {
-        match self.lines.recv_timeout(limit.left()) {
-            Ok(line) => match line.strip_prefix(key) {
-                Some(rest) => Ok(rest.trim().to_string()),
-                None => Err(format!("told {line:?} instead of its {key}")),
-            },
-            Err(RecvTimeoutError::Timeout) => Err(limit.missed()),
-            Err(RecvTimeoutError::Disconnected) => match self.child.wait() {
-                Ok(status) => Err(format!("ended early: {status}")),
-                Err(error) => Err(format!("ended early: {error}")),
-            },
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(subject: Subject, contender: &str, short: bool) -> io::Result<Process> {
+    let subject = subject.to_possible_value().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut arguments = vec!["--child", contender, "--subject", subject.get_name()];
+    arguments.extend(short.then_some("--short"));
+    Process::start(&arguments)
 }
