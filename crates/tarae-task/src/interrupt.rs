@@ -120,6 +120,15 @@ pub fn check() -> Result<(), Interrupt> {
     with_current(check_of)
 }
 
+/// Unwinds if the caller is interrupted, as a wait would: for what has learned that another one was, and need not tell.
+///
+/// # Cancellation
+///
+/// Unwinds; not while it unwinds already.
+pub fn heed() {
+    with_current(unwind_if_due);
+}
+
 /// Whether anything can interrupt a wait of the caller but its own cancellation.
 pub fn is_limited() -> bool {
     !HERE.with(|here| here.frame.get()).is_null()
@@ -206,6 +215,14 @@ pub(crate) fn check_of(header: Option<&Header>) -> Result<(), Interrupt> {
     if is_undisturbed(header) { Ok(()) } else { check_closely(header) }
 }
 
+/// What interrupts the caller, if it may be interrupted. Tells nobody, and does not unwind.
+pub(crate) fn pending(header: Option<&Header>) -> Option<Interrupt> {
+    if is_undisturbed(header) || std::thread::panicking() {
+        return None;
+    }
+    due(header).map(|(interrupt, _)| interrupt)
+}
+
 #[cold]
 fn check_closely(header: Option<&Header>) -> Result<(), Interrupt> {
     if std::thread::panicking() {
@@ -233,9 +250,7 @@ pub(crate) fn unwind_if_due(header: Option<&Header>) {
 
 #[cold]
 fn unwind_if_closely(header: Option<&Header>) {
-    if !std::thread::panicking()
-        && let Some((interrupt, _)) = due(header)
-    {
+    if let Some(interrupt) = pending(header) {
         unwind(interrupt);
     }
 }
@@ -249,7 +264,7 @@ pub fn deadline_of_wait(own: Option<Instant>) -> Option<Instant> {
 }
 
 /// Unwinds with the private payload, past the panic hook.
-fn unwind(interrupt: Interrupt) -> ! {
+pub(crate) fn unwind(interrupt: Interrupt) -> ! {
     resume_unwind(Box::new(Cancelled { interrupt }))
 }
 

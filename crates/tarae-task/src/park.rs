@@ -164,6 +164,19 @@ pub fn try_park_deadline(reason: Reason, deadline: Option<Instant>) -> Result<()
     })
 }
 
+/// As [`park()`], but never unwinds: it returns when the caller is interrupted, and at once where it was before.
+///
+/// Who goes on waiting then shields itself, or a kernel thread would not block.
+pub(crate) fn park_unless_interrupted(reason: Reason) -> Option<Interrupt> {
+    with_current(|header| {
+        let pending = interrupt::pending(header);
+        if pending.is_none() {
+            park_here(header, reason, None);
+        }
+        pending
+    })
+}
+
 #[inline(always)]
 fn park_here(header: Option<&Header>, reason: Reason, deadline: Option<Instant>) {
     match header {

@@ -8,7 +8,7 @@ mod try_scope;
 pub mod deadline;
 
 pub use deadline::{shield, timeout};
-pub(crate) use error::io_error;
+pub(crate) use error::{io_error, is_interrupt};
 pub use error::{Cancelled, Elapsed};
 pub use join_set::JoinSet;
 pub use token::CancelToken;

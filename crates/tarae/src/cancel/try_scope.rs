@@ -104,7 +104,8 @@ where
         }
         None
     });
-    match failure.lock().take() {
+    let first = failure.lock().take();
+    match first {
         Some(First::Error(error)) => Err(error),
         Some(First::Panic(payload)) => resume_unwind(payload),
         None => Ok(result.expect("what has no result has failed")),
@@ -205,7 +206,8 @@ impl<T> TryScopedJoinHandle<'_, T> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds; the scope still waits for the coroutine.
+    /// Unwinds; the scope still waits for the coroutine. Also where both were interrupted, as a deadline that they share does,
+    /// and the coroutine was first.
     ///
     /// # Errors
     ///
@@ -213,7 +215,11 @@ impl<T> TryScopedJoinHandle<'_, T> {
     /// [`io::Error`].
     pub fn join(self) -> Result<T, Cancelled> {
         let ended = self.handle.join().ok().and_then(|()| self.child.take());
-        ended.and_then(|outcome| outcome.ok().flatten()).ok_or(Cancelled)
+        let result = ended.and_then(|outcome| outcome.ok().flatten());
+        if result.is_none() {
+            tarae_task::heed();
+        }
+        result.ok_or(Cancelled)
     }
 
     /// Cancels the coroutine, as [`JoinHandle::cancel`].

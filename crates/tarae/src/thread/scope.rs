@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 
 use super::{Builder, JoinHandle, Result, Thread};
+use crate::runtime::is_cancelled;
 
 /// Within which coroutines are spawned that borrow.
 ///
@@ -148,14 +149,18 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds; the scope still waits for the coroutine.
+    /// Unwinds; the scope still waits for the coroutine. Also where both were interrupted, as a deadline that they share does,
+    /// and the coroutine was first.
     ///
     /// # Errors
     ///
     /// As [`JoinHandle::join`].
     pub fn join(self) -> Result<T> {
-        self.handle.join()?;
-        self.child.take().expect("a job that has run has a result")
+        let ended = self.handle.join().and_then(|()| self.child.take().expect("a job that has run has a result"));
+        if ended.as_ref().is_err_and(|payload| is_cancelled(&**payload)) {
+            tarae_task::heed();
+        }
+        ended
     }
 
     /// Cancels the coroutine, as [`JoinHandle::cancel`]. It then counts as joined: the scope does not panic for it.
