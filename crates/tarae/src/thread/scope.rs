@@ -5,8 +5,8 @@ use std::io;
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use super::join::heed;
 use super::{Builder, JoinHandle, Result, Thread};
-use crate::runtime::is_cancelled;
 
 /// Within which coroutines are spawned that borrow.
 ///
@@ -157,9 +157,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// As [`JoinHandle::join`].
     pub fn join(self) -> Result<T> {
         let ended = self.handle.join().and_then(|()| self.child.take().expect("a job that has run has a result"));
-        if ended.as_ref().is_err_and(|payload| is_cancelled(&**payload)) {
-            tarae_task::heed();
-        }
+        heed(&ended);
         ended
     }
 
