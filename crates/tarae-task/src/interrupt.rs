@@ -96,8 +96,12 @@ pub fn with_flag<R>(flag: &AtomicBool, f: impl FnOnce() -> R) -> Result<R, Inter
     within(Kind::Flag(flag), f)
 }
 
-/// The earliest of the deadlines that waits of the caller have.
+/// The earliest of the deadlines that waits of the caller have. None while it unwinds: those waits are not interrupted, nor are
+/// those of children that a destructor spawns.
 pub fn deadline() -> Option<Instant> {
+    if std::thread::panicking() {
+        return None;
+    }
     let mut earliest: Option<Instant> = None;
     walk(|frame| {
         if let Kind::Deadline(at) = frame.kind {
@@ -257,9 +261,6 @@ fn unwind_if_closely(header: Option<&Header>) {
 
 /// The earliest deadline of a wait on a kernel thread, which has no timers: its own, or one that interrupts it.
 pub fn deadline_of_wait(own: Option<Instant>) -> Option<Instant> {
-    if std::thread::panicking() {
-        return own;
-    }
     [own, deadline()].into_iter().flatten().min()
 }
 
