@@ -95,6 +95,50 @@ fn a_scope_opened_while_unwinding_waits_for_its_children() {
     });
 }
 
+/// Or a peer that does not answer would keep a cancelled coroutine for ever.
+fn a_timeout_of_a_destructor() -> u32 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let said = tarae::timeout(ms(3), || {
+        // Each time, as it cannot unwind.
+        for _ in 0..3 {
+            assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        }
+        let children = tarae::scope(|scope| scope.spawn(thread::park).join().is_err());
+        let start = Instant::now();
+        tarae::sleep(ms(10));
+        // It spends its time as it should: there was nothing else to do.
+        children && start.elapsed() >= ms(10)
+    });
+    assert_eq!((said, tarae::deadline::current()), (Ok(true), None));
+    1
+}
+
+#[test]
+fn a_timeout_that_one_makes_ends_its_sockets_and_its_children() {
+    let both = || {
+        let done = AtomicU32::new(0);
+        let late = tarae::timeout(ms(1), || {
+            let _guard = OnDrop(|| _ = done.fetch_add(a_timeout_of_a_destructor(), Ordering::SeqCst));
+            thread::park();
+        });
+        assert_eq!((late, done.into_inner()), (Err(Elapsed), 1));
+    };
+    bounded(both);
+    on_workers(|| {
+        let done = Arc::new(AtomicU32::new(0));
+        let theirs = Arc::clone(&done);
+        let one = tarae::spawn(move || {
+            let _guard = OnDrop(|| _ = theirs.fetch_add(a_timeout_of_a_destructor(), Ordering::SeqCst));
+            thread::park();
+        });
+        tarae::sleep(ms(1));
+        one.cancel();
+        assert!(one.join().is_err());
+        assert_eq!(done.load(Ordering::SeqCst), 1);
+    });
+}
+
 #[test]
 fn one_that_is_dropped_in_the_ordinary_way_is_interrupted_like_everyone() {
     on_workers(|| {

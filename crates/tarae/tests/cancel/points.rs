@@ -25,7 +25,6 @@ pub(crate) struct Stage {
     held: Mutex<Option<Held>>,
     lives: Lives,
     pub(crate) mutex: Mutex<Life>,
-    pub(crate) listener: tarae::net::TcpListener,
 }
 
 /// Who waits at the chosen point.
@@ -45,7 +44,6 @@ impl Stage {
             held: Mutex::new(None),
             mutex: Mutex::new(lives.one()),
             lives,
-            listener: tarae::net::TcpListener::bind("127.0.0.1:0").expect("a port"),
         })
     }
 
@@ -127,6 +125,7 @@ fn judge(outcome: std::thread::Result<Result<io::Result<()>, ()>>) -> Became {
 
 /// Runs the program, and interrupts it at the point `chosen`. Says what became of it, and how many points it passed.
 fn run(workers: usize, stage: &Arc<Stage>, by: By, chosen: usize) -> (Became, usize) {
+    println!("{workers} workers: {by:?} at point {chosen}");
     stage.passed.store(0, Ordering::SeqCst);
     stage.chosen.store(chosen, Ordering::SeqCst);
     *stage.held.lock().unwrap() = None;
@@ -134,7 +133,6 @@ fn run(workers: usize, stage: &Arc<Stage>, by: By, chosen: usize) -> (Became, us
     let runtime = runtime(workers);
     let token = CancelToken::new();
     let (theirs, under) = (Arc::clone(stage), token.clone());
-    // Known as soon as it waits; until then it is later than the end of the test.
     let program = runtime.spawn(move || match by {
         By::Deadline => tarae::timeout(ms(60), || program(&theirs)).map_err(drop),
         By::Token => under.run(|| program(&theirs)).map_err(drop),

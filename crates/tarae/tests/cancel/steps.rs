@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tarae::net::TcpStream;
+use tarae::net::{TcpListener, TcpStream};
 use tarae::{CancelToken, JoinSet, thread};
 
 use super::lives::Life;
@@ -112,19 +112,26 @@ fn writes(stage: &Arc<Stage>) -> io::Result<()> {
         let _life = stage.life();
         let theirs = peer.try_clone()?;
         let _reader = (!is_held).then(|| later(move || drain(theirs, 16 << 20)));
-        ours.write_all(&bytes)
+        let written = ours.write_all(&bytes);
+        if written.is_err() {
+            // Or the reader would wait for the rest.
+            ours.shutdown(std::net::Shutdown::Both)?;
+        }
+        written
     })
 }
 
+/// To the end, if that is before.
 fn drain(from: std::net::TcpStream, bytes: usize) {
-    io::copy(&mut from.take(bytes as u64), &mut io::sink()).unwrap();
+    let _ = io::copy(&mut from.take(bytes as u64), &mut io::sink());
 }
 
 fn accepts(stage: &Arc<Stage>) -> io::Result<()> {
-    let address = stage.listener.local_addr()?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
     stage.point(|is_held| {
         let _peer = (!is_held).then(|| later(move || drop(std::net::TcpStream::connect(address).unwrap())));
-        stage.listener.accept().map(drop)
+        listener.accept().map(drop)
     })
 }
 
