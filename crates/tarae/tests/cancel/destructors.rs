@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tarae::net::TcpStream;
 use tarae::{Elapsed, thread};
 
+use super::waits::waiting;
 use crate::support::{LIMIT, bounded, hush, ms, on_workers, runtime};
 
 /// Calls what it is given as it is dropped.
@@ -59,11 +60,10 @@ fn they_wait_for_sockets_scopes_and_time() {
             thread::park();
         });
         assert_eq!((late, cleaned.load(Ordering::SeqCst)), (Err(Elapsed), 3));
-        let one = tarae::spawn(move || {
+        let one = waiting(move || {
             let _guard = OnDrop(|| _ = theirs.fetch_add(clean_up(), Ordering::SeqCst));
             thread::park();
         });
-        tarae::sleep(ms(2));
         one.cancel();
         assert!(tarae::is_cancelled(&*one.join().unwrap_err()));
         assert_eq!(cleaned.load(Ordering::SeqCst), 6);
@@ -128,11 +128,10 @@ fn a_timeout_that_one_makes_ends_its_sockets_and_its_children() {
     on_workers(|| {
         let done = Arc::new(AtomicU32::new(0));
         let theirs = Arc::clone(&done);
-        let one = tarae::spawn(move || {
+        let one = waiting(move || {
             let _guard = OnDrop(|| _ = theirs.fetch_add(a_timeout_of_a_destructor(), Ordering::SeqCst));
             thread::park();
         });
-        tarae::sleep(ms(1));
         one.cancel();
         assert!(one.join().is_err());
         assert_eq!(done.load(Ordering::SeqCst), 1);

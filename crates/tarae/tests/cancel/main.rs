@@ -7,6 +7,7 @@
 mod support;
 
 mod lives;
+mod waits;
 
 mod deadlines;
 mod destructors;

@@ -11,6 +11,7 @@ use tarae::net::TcpStream;
 use tarae::{CancelToken, Elapsed, thread};
 
 use super::lives::{Canary, Lives};
+use super::waits::waiting;
 use crate::support::{LIMIT, bounded, eventually, hush, ms, on_workers, panic_on_purpose, runtime, text_of};
 
 fn faults() -> Arc<AtomicUsize> {
@@ -30,7 +31,7 @@ fn an_owner_that_was_told_by_a_socket_waits_for_its_children() {
         let (faults, went_on) = (faults(), Arc::new(AtomicBool::new(false)));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let (theirs, address, on) = (Arc::clone(&faults), listener.local_addr().unwrap(), Arc::clone(&went_on));
-        let owner = tarae::spawn(move || {
+        let owner = waiting(move || {
             let canary = Canary::new(&theirs);
             let mut stream = TcpStream::connect(address).unwrap();
             tarae::scope(|scope| {
@@ -40,7 +41,6 @@ fn an_owner_that_was_told_by_a_socket_waits_for_its_children() {
             });
             on.store(true, Ordering::SeqCst);
         });
-        tarae::sleep(ms(5));
         owner.cancel();
         assert!(tarae::is_cancelled(&*owner.join().unwrap_err()));
         assert_eq!(faults.load(Ordering::SeqCst), 0);
@@ -53,6 +53,8 @@ fn whoever_is_cancelled_in_the_wait_cancels_the_children_and_waits_on() {
     on_workers(|| {
         let (faults, cleaned, returned) = (faults(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (theirs, count, late) = (Arc::clone(&faults), Arc::clone(&cleaned), Arc::clone(&returned));
+        let begun = Arc::new(AtomicUsize::new(0));
+        let started = Arc::clone(&begun);
         let owner = tarae::spawn(move || {
             let canary = Canary::new(&theirs);
             struct Slow<'a>(&'a AtomicUsize, &'a Canary);
@@ -67,13 +69,14 @@ fn whoever_is_cancelled_in_the_wait_cancels_the_children_and_waits_on() {
                 for _ in 0..3 {
                     scope.spawn(|| {
                         let _slow = Slow(&count, &canary);
+                        started.fetch_add(1, Ordering::SeqCst);
                         tarae::sleep(Duration::MAX);
                     });
                 }
             });
             late.store(true, Ordering::SeqCst);
         });
-        tarae::sleep(ms(5));
+        eventually("all run", || begun.load(Ordering::SeqCst) == 3);
         owner.cancel();
         assert!(tarae::is_cancelled(&*owner.join().unwrap_err()));
         assert_eq!(cleaned.load(Ordering::SeqCst), 3, "their destructors came to their end");
@@ -291,10 +294,13 @@ fn one_that_is_spawned_after_the_scope_was_cancelled_does_not_run() {
     on_workers(|| {
         let (ran, lives) = (Arc::new(AtomicBool::new(false)), Lives::default());
         let (theirs, lived) = (Arc::clone(&ran), lives.clone());
+        let begun = Arc::new(AtomicBool::new(false));
+        let started = Arc::clone(&begun);
         let owner = tarae::spawn(move || {
             tarae::scope(|scope| {
-                let (ran, lives) = (&theirs, &lived);
+                let (ran, lives, started) = (&theirs, &lived, &started);
                 scope.spawn(move || {
+                    started.store(true, Ordering::SeqCst);
                     let late = catch_unwind(AssertUnwindSafe(|| tarae::sleep(Duration::MAX)));
                     let life = lives.one();
                     scope.spawn(move || (life, ran.store(true, Ordering::SeqCst)).1);
@@ -302,7 +308,7 @@ fn one_that_is_spawned_after_the_scope_was_cancelled_does_not_run() {
                 });
             });
         });
-        tarae::sleep(ms(3));
+        eventually("the child runs", || begun.load(Ordering::SeqCst));
         owner.cancel();
         drop(owner.join());
         assert!(!ran.load(Ordering::SeqCst));
@@ -333,7 +339,7 @@ fn a_shielded_scope_is_not_cut_short() {
     on_workers(|| {
         let done = Arc::new(Mutex::new(Vec::new()));
         let theirs = Arc::clone(&done);
-        let owner = tarae::spawn(move || {
+        let owner = waiting(move || {
             tarae::shield(|| {
                 tarae::scope(|scope| {
                     scope.spawn(|| {
@@ -345,7 +351,6 @@ fn a_shielded_scope_is_not_cut_short() {
             theirs.lock().unwrap().push("owner");
             tarae::sleep(Duration::MAX);
         });
-        tarae::sleep(ms(5));
         owner.cancel();
         assert!(owner.join().is_err());
         assert_eq!(*done.lock().unwrap(), ["child", "owner"]);

@@ -3,13 +3,16 @@
 use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tarae::net::{TcpListener, TcpStream};
-use tarae::{CancelToken, Cancelled, Elapsed, thread};
+use tarae::{CancelToken, Cancelled, Elapsed};
 
 use super::steps::full_listener;
-use crate::support::{MOMENT, bounded, ms, on_workers, runtime, with_runtimes};
+use super::waits::{waiting, waiting_in};
+use crate::support::{bounded, eventually, ms, on_workers, runtime, with_runtimes};
 
 /// A wait of a socket that does not end by itself. What it needs, it keeps.
 type Wait = Box<dyn FnMut() -> io::Result<()> + Send>;
@@ -68,8 +71,7 @@ fn assert_cancelled(what: &str, (said, unwound): (io::Error, bool)) {
 fn one_that_is_cancelled_says_so_once_and_then_unwinds() {
     with_runtimes(|runtime| {
         for (what, mut wait) in waits() {
-            let one = runtime.spawn(move || twice(&mut wait));
-            std::thread::sleep(ms(5));
+            let one = waiting_in(runtime, move || twice(&mut wait));
             one.cancel();
             assert_cancelled(what, one.join().unwrap());
         }
@@ -81,8 +83,7 @@ fn one_whose_runtime_shuts_down_says_so_once_and_then_unwinds() {
     bounded(|| {
         let runtime = runtime(2);
         let all: Vec<_> =
-            waits().into_iter().map(|(what, mut wait)| (what, runtime.spawn(move || twice(&mut wait)))).collect();
-        std::thread::sleep(MOMENT);
+            waits().into_iter().map(|(what, mut wait)| (what, waiting_in(&runtime, move || twice(&mut wait)))).collect();
         drop(runtime);
         for (what, one) in all {
             assert_cancelled(what, one.join().unwrap());
@@ -115,8 +116,7 @@ fn a_token_around_it_is_an_error_once() {
         for (what, mut wait) in waits() {
             let token = CancelToken::new();
             let theirs = token.clone();
-            let one = tarae::spawn(move || theirs.run(|| twice(&mut wait)).unwrap());
-            tarae::sleep(ms(3));
+            let one = waiting(move || theirs.run(|| twice(&mut wait)).unwrap());
             token.cancel();
             assert_cancelled(what, one.join().unwrap());
         }
@@ -173,13 +173,12 @@ fn a_connection_is_as_good_as_before() {
 fn nothing_interrupts_a_shielded_socket() {
     on_workers(|| {
         let (mut stream, mut peer) = pair();
-        let reader = tarae::spawn(move || {
+        let reader = waiting(move || {
             let mut buf = [0; 2];
             tarae::shield(|| stream.read_exact(&mut buf)).unwrap();
             let after = stream.read(&mut [0]).unwrap_err();
             (buf, after.get_ref().is_some_and(|inner| inner.is::<Cancelled>()))
         });
-        tarae::sleep(ms(2));
         reader.cancel();
         tarae::sleep(ms(2));
         peer.write_all(b"ab").unwrap();
@@ -193,15 +192,19 @@ fn a_stream_that_is_always_ready_is_interrupted_at_the_end_of_a_turn() {
     on_workers(|| {
         let (mut stream, mut peer) = pair();
         let feeder = std::thread::spawn(move || while peer.write_all(&[7; 1 << 16]).is_ok() {});
+        let started = Arc::new(AtomicBool::new(false));
+        let theirs = Arc::clone(&started);
         let reader = tarae::spawn(move || {
             let mut buf = [0; 64];
+            theirs.store(true, Ordering::SeqCst);
             loop {
                 if let Err(error) = stream.read(&mut buf) {
                     return error;
                 }
             }
         });
-        thread::park_timeout(ms(5));
+        eventually("it reads", || started.load(Ordering::SeqCst));
+        tarae::sleep(ms(5));
         reader.cancel();
         let error = reader.join().unwrap();
         assert!(error.get_ref().is_some_and(|inner| inner.is::<Cancelled>()), "{error}");
