@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use common::{DEADLINE, Drops, Mailbox, Queue, Worker, within};
 use tarae_task::{
-    Cancelled, Interrupt, Reason, Scope, check, current, heed, is_limited, park, scope, shield, try_wait_until,
-    wait_until, waker, with_flag, with_seat, yield_now,
+    Cancelled, Interrupt, Reason, Scope, check, current, heed, is_limited, park, scope, shield,
+    try_wait_until, wait_until, waker, with_flag, with_seat, yield_now,
 };
 
 fn is_cancelled<T>(outcome: Result<T, Box<dyn Any + Send>>) -> bool {
@@ -122,7 +122,11 @@ fn a_script_that_is_cancelled_at_any_park_leaves_nothing() {
                 let is_over = queue.cancelled_at_park.lock().unwrap().is_some();
                 assert!(handle.coroutine().is_done(), "park {at}: it has ended");
                 interrupted += usize::from(is_cancelled(handle.join()));
-                assert_eq!(faults.load(Ordering::SeqCst), 0, "park {at}: frames that went before their users");
+                assert_eq!(
+                    faults.load(Ordering::SeqCst),
+                    0,
+                    "park {at}: frames that went before their users"
+                );
                 assert_eq!(Arc::strong_count(&made), 1, "park {at}: all of it is dropped");
                 if is_over {
                     break;
@@ -161,7 +165,9 @@ fn sources_are_gone_when_their_function_is_left() {
         for _ in 0..3 {
             assert_eq!(with_flag(&flag, || shield(|| is_limited())), Ok(true));
             assert_eq!(with_flag(&flag, yield_now), Err(Interrupt::Cancelled));
-            let panic = catch_unwind(AssertUnwindSafe(|| with_flag(&flag, || std::panic::resume_unwind(Box::new(3)))));
+            let panic = catch_unwind(AssertUnwindSafe(|| {
+                with_flag(&flag, || std::panic::resume_unwind(Box::new(3)))
+            }));
             assert!(panic.map(|_: Result<(), _>| ()).is_err_and(|payload| payload.is::<i32>()));
             assert!(!is_limited());
         }

@@ -86,6 +86,16 @@ impl<E> Failure<E> {
 /// });
 /// assert_eq!(total.unwrap_err().kind(), io::ErrorKind::NotFound);
 /// ```
+///
+/// As with [`scope`](crate::scope), what is borrowed must outlive it, in errors too:
+///
+/// ```compile_fail,E0597
+/// let _ = tarae::try_scope(|scope| {
+///     let inside = String::new();
+///     scope.spawn(|| Err::<(), _>(inside.as_str()));
+///     Ok(())
+/// });
+/// ```
 pub fn try_scope<'env, F, T, E>(f: F) -> Result<T, E>
 where
     F: for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,

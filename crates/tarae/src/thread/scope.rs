@@ -65,10 +65,45 @@ pub struct Scope<'scope, 'env> {
 /// });
 /// ```
 ///
+/// Nor can its owner look while one of them does:
+///
+/// ```compile_fail,E0502
+/// let mut count = 0;
+/// tarae::scope(|scope| {
+///     scope.spawn(|| count += 1);
+///     println!("{count}");
+/// });
+/// ```
+///
+/// What a coroutine returns outlives it:
+///
+/// ```compile_fail,E0515
+/// tarae::scope(|scope| {
+///     let longest = scope.spawn(|| {
+///         let own = String::from("its own");
+///         own.as_str()
+///     });
+///     println!("{}", longest.join().unwrap());
+/// });
+/// ```
+///
 /// Nor can a handle leave:
 ///
 /// ```compile_fail
 /// let handle = tarae::scope(|scope| scope.spawn(|| 1));
+/// ```
+///
+/// ```compile_fail,E0521
+/// let mut handles = Vec::new();
+/// tarae::scope(|scope| handles.push(scope.spawn(|| 1)));
+/// ```
+///
+/// Nor the scope itself, to one that is not of it:
+///
+/// ```compile_fail,E0521
+/// tarae::scope(|scope| {
+///     tarae::spawn(move || drop(scope.spawn(|| 1)));
+/// });
 /// ```
 ///
 /// Nor what threads cannot share:
@@ -77,6 +112,12 @@ pub struct Scope<'scope, 'env> {
 /// let shared = std::rc::Rc::new(1);
 /// tarae::scope(|scope| {
 ///     scope.spawn(|| println!("{shared}"));
+/// });
+/// ```
+///
+/// ```compile_fail,E0277
+/// tarae::scope(|scope| {
+///     scope.spawn(|| std::rc::Rc::new(1));
 /// });
 /// ```
 #[track_caller]
@@ -156,7 +197,8 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// As [`JoinHandle::join`].
     pub fn join(self) -> Result<T> {
-        let ended = self.handle.join().and_then(|()| self.child.take().expect("a job that has run has a result"));
+        let ended =
+            self.handle.join().and_then(|()| self.child.take().expect("a job that has run has a result"));
         heed(&ended);
         ended
     }

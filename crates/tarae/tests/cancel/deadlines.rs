@@ -67,7 +67,8 @@ fn children_of_a_scope_inherit_it_and_others_do_not() {
         deadline::until(at, || {
             tarae::scope(|scope| {
                 assert_eq!(scope.spawn(deadline::current).join().unwrap(), Some(at));
-                let nested = scope.spawn(|| tarae::scope(|inner| inner.spawn(deadline::current).join().unwrap()));
+                let nested =
+                    scope.spawn(|| tarae::scope(|inner| inner.spawn(deadline::current).join().unwrap()));
                 assert_eq!(nested.join().unwrap(), Some(at));
                 // Of whoever spawns, when it spawns.
                 let earlier = at - HOUR / 2;
@@ -76,7 +77,9 @@ fn children_of_a_scope_inherit_it_and_others_do_not() {
                 let shielded = tarae::shield(|| scope.spawn(deadline::current));
                 assert_eq!(shielded.join().unwrap(), None);
             });
-            let failing = tarae::try_scope(|scope| Ok::<_, tarae::Cancelled>(scope.spawn(|| Ok(deadline::current())).join()?));
+            let failing = tarae::try_scope(|scope| {
+                Ok::<_, tarae::Cancelled>(scope.spawn(|| Ok(deadline::current())).join()?)
+            });
             assert_eq!(failing, Ok(Some(at)));
             assert_eq!(tarae::spawn(deadline::current).join().unwrap(), None);
             let mut set = tarae::JoinSet::new();

@@ -145,7 +145,8 @@ fn it_may_be_joined_elsewhere_and_from_a_kernel_thread() {
             let most = random.below(400);
             let mut set = runtime.run(move || {
                 let mut set = JoinSet::new();
-                (0..count).for_each(|number| set.spawn(move || tarae::sleep(Duration::from_micros(number * most))));
+                (0..count)
+                    .for_each(|number| set.spawn(move || tarae::sleep(Duration::from_micros(number * most))));
                 set
             });
             let mut joined = 0;

@@ -30,11 +30,14 @@ fn each_way_to_wait_ends_at_the_deadline() {
             ("park_timeout", Box::new(|| (0..2).for_each(|_| thread::park_timeout(HOUR)))),
             ("yield", Box::new(|| (0..).for_each(|_| thread::yield_now()))),
             ("join", Box::new(|| drop(runtime.spawn(|| tarae::sleep(HOUR)).join()))),
-            ("a set", Box::new(|| {
-                let mut set = JoinSet::new();
-                set.spawn(|| tarae::sleep(HOUR));
-                drop(set.join_next());
-            })),
+            (
+                "a set",
+                Box::new(|| {
+                    let mut set = JoinSet::new();
+                    set.spawn(|| tarae::sleep(HOUR));
+                    drop(set.join_next());
+                }),
+            ),
         ];
         for (what, mut wait) in waits {
             let start = Instant::now();

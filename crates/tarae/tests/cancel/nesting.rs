@@ -54,14 +54,20 @@ enum Saw {
     Waited,
     Asked(Option<Interrupt>),
     Caught(bool),
-    Layer { number: usize, ended: Result<(), Interrupt> },
+    Layer {
+        number: usize,
+        ended: Result<(), Interrupt>,
+    },
     /// The whole unwound.
     Unwound,
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     use Act::{Ask, CancelMe, CancelTokens, Wait, WaitCaught};
-    prop::collection::vec(prop::sample::select(vec![Wait, Ask, Ask, CancelTokens, CancelMe, WaitCaught]), 0..6)
+    prop::collection::vec(
+        prop::sample::select(vec![Wait, Ask, Ask, CancelTokens, CancelMe, WaitCaught]),
+        0..6,
+    )
 }
 
 fn nests() -> impl Strategy<Value = Nest> {
@@ -109,7 +115,8 @@ impl Program {
             Layer::Shield => Ok(tarae::shield(|| self.layer(number + 1))),
             Layer::Deadline { passed } => {
                 let hour = Duration::from_secs(3600);
-                let at = if passed { Instant::now() - Duration::from_nanos(1) } else { Instant::now() + hour };
+                let at =
+                    if passed { Instant::now() - Duration::from_nanos(1) } else { Instant::now() + hour };
                 deadline::until(at, || self.layer(number + 1)).map_err(|_| Interrupt::Elapsed)
             }
             Layer::Token(_) => {
@@ -231,7 +238,9 @@ impl Model {
             match act {
                 Act::Wait => self.wait(inside)?,
                 Act::Ask => match self.source(inside) {
-                    Some(source) if std::mem::replace(&mut self.told[source], true) => return Err(To(source)),
+                    Some(source) if std::mem::replace(&mut self.told[source], true) => {
+                        return Err(To(source));
+                    }
                     source => {
                         let asked = source.map(|source| self.interrupt(source));
                         self.saw.push(Saw::Asked(asked));

@@ -147,9 +147,11 @@ fn run(workers: usize, stage: &Arc<Stage>, by: By, chosen: usize) -> (Became, us
     match by {
         By::Cancel => program.cancel(),
         By::Token => token.cancel(),
-        By::Shutdown => {
-            runtime.take().map(|runtime| runtime.shutdown_timeout(LIMIT)).expect("a runtime").expect("everyone ends")
-        }
+        By::Shutdown => runtime
+            .take()
+            .map(|runtime| runtime.shutdown_timeout(LIMIT))
+            .expect("a runtime")
+            .expect("everyone ends"),
         By::Deadline => {}
     }
     let outcome = program.join();
@@ -162,7 +164,9 @@ fn run(workers: usize, stage: &Arc<Stage>, by: By, chosen: usize) -> (Became, us
     *stage.held.lock().unwrap() = None;
     assert_eq!(stage.lives.count(), lives, "values, after {by:?} at point {chosen}");
     match stage.mutex.try_lock() {
-        Err(std::sync::TryLockError::WouldBlock) => panic!("the mutex is held after {by:?} at point {chosen}"),
+        Err(std::sync::TryLockError::WouldBlock) => {
+            panic!("the mutex is held after {by:?} at point {chosen}")
+        }
         // Whoever held it unwound.
         Err(std::sync::TryLockError::Poisoned(_)) => stage.mutex.clear_poison(),
         Ok(_) => {}

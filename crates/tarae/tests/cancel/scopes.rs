@@ -30,7 +30,8 @@ fn an_owner_that_was_told_by_a_socket_waits_for_its_children() {
     on_workers(|| {
         let (faults, went_on) = (faults(), Arc::new(AtomicBool::new(false)));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (theirs, address, on) = (Arc::clone(&faults), listener.local_addr().unwrap(), Arc::clone(&went_on));
+        let (theirs, address, on) =
+            (Arc::clone(&faults), listener.local_addr().unwrap(), Arc::clone(&went_on));
         let owner = waiting(move || {
             let canary = Canary::new(&theirs);
             let mut stream = TcpStream::connect(address).unwrap();
@@ -51,7 +52,8 @@ fn an_owner_that_was_told_by_a_socket_waits_for_its_children() {
 #[test]
 fn whoever_is_cancelled_in_the_wait_cancels_the_children_and_waits_on() {
     on_workers(|| {
-        let (faults, cleaned, returned) = (faults(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (faults, cleaned, returned) =
+            (faults(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let (theirs, count, late) = (Arc::clone(&faults), Arc::clone(&cleaned), Arc::clone(&returned));
         let begun = Arc::new(AtomicUsize::new(0));
         let started = Arc::clone(&begun);

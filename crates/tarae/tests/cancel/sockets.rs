@@ -44,7 +44,10 @@ fn waits() -> Vec<(&'static str, Wait)> {
     let (full, address, queued) = full_listener().unwrap();
     // The next address is not tried.
     let both = [address, address];
-    all.push(("connect to two", Box::new(move || (&full, &queued, TcpStream::connect(&both[..]).map(drop)).2)));
+    all.push((
+        "connect to two",
+        Box::new(move || (&full, &queued, TcpStream::connect(&both[..]).map(drop)).2),
+    ));
     all
 }
 
@@ -82,8 +85,10 @@ fn one_that_is_cancelled_says_so_once_and_then_unwinds() {
 fn one_whose_runtime_shuts_down_says_so_once_and_then_unwinds() {
     bounded(|| {
         let runtime = runtime(2);
-        let all: Vec<_> =
-            waits().into_iter().map(|(what, mut wait)| (what, waiting_in(&runtime, move || twice(&mut wait)))).collect();
+        let all: Vec<_> = waits()
+            .into_iter()
+            .map(|(what, mut wait)| (what, waiting_in(&runtime, move || twice(&mut wait))))
+            .collect();
         drop(runtime);
         for (what, one) in all {
             assert_cancelled(what, one.join().unwrap());

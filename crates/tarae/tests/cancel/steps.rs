@@ -149,7 +149,8 @@ fn connects(stage: &Arc<Stage>) -> io::Result<()> {
 }
 
 /// A listener that answers nobody any more: its queue is full.
-pub(crate) fn full_listener() -> io::Result<(socket2::Socket, std::net::SocketAddr, Vec<std::net::TcpStream>)> {
+pub(crate) fn full_listener() -> io::Result<(socket2::Socket, std::net::SocketAddr, Vec<std::net::TcpStream>)>
+{
     let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?;
     socket.bind(&any.into())?;

@@ -111,9 +111,9 @@ pub(crate) fn hush() {
     ONCE.call_once(|| {
         let loud = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let quiet = info.payload_as_str().is_none_or(|text| {
-                text.contains("on purpose") || text == "a scoped thread panicked"
-            });
+            let quiet = info
+                .payload_as_str()
+                .is_none_or(|text| text.contains("on purpose") || text == "a scoped thread panicked");
             if !quiet {
                 loud(info);
             }
