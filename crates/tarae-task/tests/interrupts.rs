@@ -91,7 +91,7 @@ fn script(queue: &Arc<Queue>, drops: &Drops, faults: &AtomicUsize) {
                 mailbox.receive();
             }
         });
-        with_flag(&flag, || yield_now()).unwrap();
+        with_flag(&flag, yield_now).unwrap();
         shield(|| {
             let (theirs, counted) = (Arc::clone(&mailbox), drops.counted());
             drop(queue.spawn(move || theirs.send(2)));
@@ -163,7 +163,7 @@ fn sources_are_gone_when_their_function_is_left() {
     let handle = queue.spawn(|| {
         let flag = AtomicBool::new(true);
         for _ in 0..3 {
-            assert_eq!(with_flag(&flag, || shield(|| is_limited())), Ok(true));
+            assert_eq!(with_flag(&flag, || shield(is_limited)), Ok(true));
             assert_eq!(with_flag(&flag, yield_now), Err(Interrupt::Cancelled));
             let panic = catch_unwind(AssertUnwindSafe(|| {
                 with_flag(&flag, || std::panic::resume_unwind(Box::new(3)))

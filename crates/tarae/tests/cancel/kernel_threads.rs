@@ -23,12 +23,20 @@ fn later(token: &CancelToken) {
 fn each_way_to_wait_ends_at_the_deadline() {
     bounded(|| {
         let runtime = runtime(1);
-        let waits: [(&str, Box<dyn FnMut()>); 7] = [
+        type Wait<'a> = (&'a str, Box<dyn FnMut() + 'a>);
+        let waits: [Wait<'_>; 7] = [
             ("sleep", Box::new(|| tarae::sleep(HOUR))),
             ("sleep for ever", Box::new(|| tarae::sleep(Duration::MAX))),
             ("park", Box::new(thread::park)),
             ("park_timeout", Box::new(|| (0..2).for_each(|_| thread::park_timeout(HOUR)))),
-            ("yield", Box::new(|| (0..).for_each(|_| thread::yield_now()))),
+            (
+                "yield",
+                Box::new(|| {
+                    loop {
+                        thread::yield_now();
+                    }
+                }),
+            ),
             ("join", Box::new(|| drop(runtime.spawn(|| tarae::sleep(HOUR)).join()))),
             (
                 "a set",

@@ -35,7 +35,7 @@ impl Drop for Life {
     }
 }
 
-const ALIVE: u64 = 0x0A11_5E_11_0A11_5E_11;
+const ALIVE: u64 = 0x0A11_5E11_0A11_5E11;
 const GONE: u64 = 0xDEAD_DEAD_DEAD_DEAD;
 
 /// What children borrow. It lies in the frame that must not go before they do.

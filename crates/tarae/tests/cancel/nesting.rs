@@ -112,7 +112,10 @@ impl Program {
     fn layer(&mut self, number: usize) {
         let Some(layer) = self.nest.layers.get(number).copied() else { return self.innermost() };
         let ended = match layer {
-            Layer::Shield => Ok(tarae::shield(|| self.layer(number + 1))),
+            Layer::Shield => {
+                tarae::shield(|| self.layer(number + 1));
+                Ok(())
+            }
             Layer::Deadline { passed } => {
                 let hour = Duration::from_secs(3600);
                 let at =

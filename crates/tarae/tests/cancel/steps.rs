@@ -281,7 +281,7 @@ fn has_a_timeout(stage: &Arc<Stage>) -> io::Result<()> {
         let _life = stage.life();
         stage.sleep();
     })?;
-    let late = tarae::timeout(ms(1), || thread::park());
+    let late = tarae::timeout(ms(1), thread::park);
     assert!(late.is_err());
     Ok(())
 }

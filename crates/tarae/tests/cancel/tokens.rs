@@ -67,10 +67,10 @@ fn whoever_runs_under_it_or_below_it_is_interrupted() {
         let root = CancelToken::new();
         let all: Vec<_> = (0..20)
             .map(|number: u32| {
-                let token = if number % 2 == 0 { root.clone() } else { root.child().child() };
+                let token = if number.is_multiple_of(2) { root.clone() } else { root.child().child() };
                 tarae::spawn(move || {
                     let own = token.child();
-                    let outcome = token.run(|| own.run(|| thread::park()));
+                    let outcome = token.run(|| own.run(thread::park));
                     thread::yield_now(); // Not cancelled any more.
                     outcome
                 })
