@@ -123,7 +123,7 @@ impl Drop for OpensOne<'_> {
 /// One scope, somewhere: under a deadline, a token, a shield, or in a destructor.
 fn owner(run: &Run, mut random: Random) {
     let chance = random.split();
-    let _ = catch_unwind(AssertUnwindSafe(|| match random.below(8) {
+    let _ = catch_unwind(AssertUnwindSafe(|| match random.below(9) {
         0 | 1 => {
             let _ = tarae::timeout(micros(&mut random, 3000), || nested(run, chance, 2));
         }
@@ -142,6 +142,11 @@ fn owner(run: &Run, mut random: Random) {
         6 => {
             let _opens = OpensOne(run, Some(chance));
             panic_on_purpose();
+        }
+        7 => {
+            // Where there are as many threads as there may be, it is an error, and no lock.
+            let _lock = tarae::lock_thread();
+            nested(run, chance, 1);
         }
         _ => nested(run, chance, 2),
     }));
