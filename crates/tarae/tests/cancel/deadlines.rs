@@ -93,7 +93,7 @@ fn children_of_a_scope_inherit_it_and_others_do_not() {
 #[test]
 fn children_are_ended_by_the_deadline_that_they_inherit_each_at_its_own_wait() {
     on_workers(|| {
-        let dropped = AtomicU32::new(0);
+        let (begun, dropped) = (AtomicU32::new(0), AtomicU32::new(0));
         struct Counts<'a>(&'a AtomicU32);
         impl Drop for Counts<'_> {
             fn drop(&mut self) {
@@ -105,13 +105,15 @@ fn children_are_ended_by_the_deadline_that_they_inherit_each_at_its_own_wait() {
             tarae::scope(|scope| {
                 for _ in 0..10 {
                     scope.spawn(|| {
+                        begun.fetch_add(1, Ordering::SeqCst);
                         let _counts = Counts(&dropped);
                         thread::park();
                     });
                 }
             });
         });
-        assert_eq!((late, dropped.into_inner()), (Err(Elapsed), 10));
+        // On a busy machine it may have been too late to begin.
+        assert_eq!((late, dropped.into_inner()), (Err(Elapsed), begun.into_inner()));
     });
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tarae::{CancelToken, Cancelled, Elapsed, thread};
 
 use super::lives::{Canary, Lives};
-use crate::support::{hush, ms, on_workers, panic_on_purpose, text_of};
+use crate::support::{eventually, hush, ms, on_workers, panic_on_purpose, text_of};
 
 /// What fails.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn the_first_error_ends_the_siblings_and_the_body_and_comes_out() {
 #[test]
 fn an_error_of_the_body_ends_the_others() {
     on_workers(|| {
-        let dropped = AtomicU32::new(0);
+        let (begun, dropped) = (AtomicU32::new(0), AtomicU32::new(0));
         struct Counts<'a>(&'a AtomicU32);
         impl Drop for Counts<'_> {
             fn drop(&mut self) {
@@ -81,10 +81,11 @@ fn an_error_of_the_body_ends_the_others() {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let _counts = Counts(&dropped);
+                    begun.fetch_add(1, Ordering::SeqCst);
                     for_ever::<()>()
                 });
             }
-            tarae::sleep(ms(2));
+            eventually("all run", || begun.load(Ordering::SeqCst) == 3);
             Err::<(), _>(Failed(1))
         });
         assert_eq!(failed, Err(Failed(1)));
@@ -102,8 +103,10 @@ fn of_many_errors_the_first_comes_out_and_the_rest_are_dropped() {
                 let lives = &made;
                 scope.spawn(move || {
                     let mine = lives.one();
-                    let after = if number == 4 { ms(0) } else { ms(20) };
-                    tarae::shield(|| tarae::sleep(after));
+                    // The others wait until they are cancelled, and then fail.
+                    while number != 4 && tarae_task::check().is_ok() {
+                        tarae::shield(|| tarae::sleep(ms(1)));
+                    }
                     Err::<(), _>((number, mine))
                 });
             }
@@ -123,15 +126,16 @@ fn a_panic_is_an_error_too_and_comes_out_as_it_was() {
     hush();
     on_workers(|| {
         for in_body in [false, true] {
-            let others = AtomicUsize::new(0);
+            let (begun, others) = (AtomicU32::new(0), AtomicUsize::new(0));
             let panic = catch_unwind(AssertUnwindSafe(|| {
                 tarae::try_scope(|scope| {
                     scope.spawn(|| {
+                        begun.fetch_add(1, Ordering::SeqCst);
                         let outcome = catch_unwind(for_ever::<()>);
                         others.fetch_add(usize::from(outcome.is_err()), Ordering::SeqCst);
                         outcome.unwrap_or(Err(Failed(2)))
                     });
-                    tarae::sleep(ms(1));
+                    eventually("it runs", || begun.load(Ordering::SeqCst) == 1);
                     if in_body {
                         panic_on_purpose();
                     }
