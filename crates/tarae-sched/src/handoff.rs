@@ -65,12 +65,12 @@ impl<W: Wait> Scheduler<W> {
     }
 
     /// Counts an operation of the calling coroutine that could have waited and did not, and lets others run if it has had
-    /// its turn, or goes back to a worker if it has none: one that never waits would never come back.
+    /// its turn, or goes back to a worker if it has none: one that never waits would never come back. Returns whether it did.
     ///
     /// # Cancellation
     ///
-    /// As [`yield_now`](tarae_task::yield_now).
-    pub fn be_fair() {
+    /// Does not unwind. Who is told that it let others run looks whether it was interrupted.
+    pub fn be_fair() -> bool {
         let spent = Self::with_shared_of_caller(|shared| {
             shared.with_core(|core| core.budget.is_spent(&shared.remotes[core.worker].turn))
         });
@@ -81,8 +81,9 @@ impl<W: Wait> Scheduler<W> {
             Some(Some(spent)) => spent,
         };
         if over {
-            tarae_task::yield_now();
+            tarae_task::rejoin();
         }
+        over
     }
 
     fn with_shared_of_caller<R>(f: impl FnOnce(&Shared<W>) -> R) -> Option<R> {

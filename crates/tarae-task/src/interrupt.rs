@@ -15,7 +15,9 @@
 //! - A wait that returns an error returns one, once for each source: who goes on waiting regardless is unwound by the next
 //!   one, or a loop that takes errors for bad luck would never end.
 //! - Any other unwinds, with the private payload [`Cancelled`], past the panic hook.
-//! - What unwinds already may wait: destructors come to their end.
+//! - What unwinds already may wait: destructors come to their end. They do not see the sources that were there before, as if there
+//!   were a shield. One that they make themselves ends waits that return an error, each time; it cannot unwind the others, as
+//!   nobody can tell whether that would leave a destructor, which ends the process.
 //!
 //! The payload goes up to the function of the *outermost* source that is due, which returns [`Interrupt`]; the root's goes to
 //! whoever joins. Each looks for itself whether it is the one, when the payload comes by: the payload carries nothing that
@@ -55,6 +57,8 @@ pub enum Interrupt {
 pub(crate) struct Frame {
     outer: *const Frame,
     kind: Kind,
+    /// Whether its thread was unwinding when it was made: by a destructor.
+    in_destructor: bool,
     /// Whether a wait has returned an error for it.
     told: Cell<bool>,
 }
@@ -96,7 +100,7 @@ pub fn with_flag<R>(flag: &AtomicBool, f: impl FnOnce() -> R) -> Result<R, Inter
     within(Kind::Flag(flag), f)
 }
 
-/// The earliest of the deadlines that waits of the caller have.
+/// The earliest of the deadlines that waits of the caller have, and that its children inherit.
 pub fn deadline() -> Option<Instant> {
     let mut earliest: Option<Instant> = None;
     walk(|frame| {
@@ -120,6 +124,15 @@ pub fn check() -> Result<(), Interrupt> {
     with_current(check_of)
 }
 
+/// Unwinds if the caller is interrupted, as a wait would: for what has learned that another one was, and need not tell.
+///
+/// # Cancellation
+///
+/// Unwinds; not while it unwinds already.
+pub fn heed() {
+    with_current(unwind_if_due);
+}
+
 /// Whether anything can interrupt a wait of the caller but its own cancellation.
 pub fn is_limited() -> bool {
     !HERE.with(|here| here.frame.get()).is_null()
@@ -133,7 +146,8 @@ fn within<R>(kind: Kind, f: impl FnOnce() -> R) -> Result<R, Interrupt> {
         }
     }
     let outer = HERE.with(|here| here.frame.get());
-    let frame = Frame { outer, kind, told: Cell::new(false) };
+    let in_destructor = std::thread::panicking();
+    let frame = Frame { outer, kind, in_destructor, told: Cell::new(false) };
     // INVARIANT: (of `Frame`) It is taken off by `pop`, which is dropped before it.
     let pop = Pop(outer);
     HERE.with(|here| here.frame.set(&raw const frame));
@@ -174,18 +188,19 @@ fn due(header: Option<&Header>) -> Option<(Interrupt, Source)> {
         }
         _ => {}
     });
-    if !shielded && header.is_some_and(|header| header.state.is_cancelled()) {
+    if !shielded && !std::thread::panicking() && header.is_some_and(|header| header.state.is_cancelled()) {
         return Some((Interrupt::Cancelled, Source::Root));
     }
     found
 }
 
-/// Visits the frames from the innermost up to the innermost shield; whether there is one.
+/// Visits the frames from the innermost up to the innermost shield, or what is one to a destructor; whether there is one.
 fn walk(mut visit: impl FnMut(&Frame)) -> bool {
+    let unwinds = std::thread::panicking();
     let mut next = HERE.with(|here| here.frame.get());
     // SAFETY: By the invariant of `Frame`, those on the list are alive.
     while let Some(frame) = unsafe { next.as_ref() } {
-        if matches!(frame.kind, Kind::Shield) {
+        if matches!(frame.kind, Kind::Shield) || unwinds && !frame.in_destructor {
             return true;
         }
         visit(frame);
@@ -206,18 +221,23 @@ pub(crate) fn check_of(header: Option<&Header>) -> Result<(), Interrupt> {
     if is_undisturbed(header) { Ok(()) } else { check_closely(header) }
 }
 
+/// What may unwind the caller. Tells nobody, and does not unwind.
+pub(crate) fn pending(header: Option<&Header>) -> Option<Interrupt> {
+    if is_undisturbed(header) || std::thread::panicking() {
+        return None;
+    }
+    due(header).map(|(interrupt, _)| interrupt)
+}
+
 #[cold]
 fn check_closely(header: Option<&Header>) -> Result<(), Interrupt> {
-    if std::thread::panicking() {
-        return Ok(());
-    }
     let Some((interrupt, source)) = due(header) else { return Ok(()) };
     let told = match source {
         Source::Root => HERE.with(|here| here.told.replace(true)),
         // SAFETY: By the invariant of `Frame`; nothing has returned since it was found.
         Source::Frame(frame) => unsafe { &*frame }.told.replace(true),
     };
-    if told {
+    if told && !std::thread::panicking() {
         unwind(interrupt);
     }
     Err(interrupt)
@@ -233,23 +253,24 @@ pub(crate) fn unwind_if_due(header: Option<&Header>) {
 
 #[cold]
 fn unwind_if_closely(header: Option<&Header>) {
-    if !std::thread::panicking()
-        && let Some((interrupt, _)) = due(header)
-    {
+    if let Some(interrupt) = pending(header) {
         unwind(interrupt);
     }
 }
 
-/// The earliest deadline of a wait on a kernel thread, which has no timers: its own, or one that interrupts it.
+/// The earliest deadline of a wait on a kernel thread, which has no timers: its own, or one that interrupts it. Of a wait that
+/// returns an error.
 pub fn deadline_of_wait(own: Option<Instant>) -> Option<Instant> {
-    if std::thread::panicking() {
-        return own;
-    }
     [own, deadline()].into_iter().flatten().min()
 }
 
+/// The same of a wait that unwinds, which nothing interrupts while something unwinds already.
+pub(crate) fn deadline_of_park(own: Option<Instant>) -> Option<Instant> {
+    if std::thread::panicking() { own } else { deadline_of_wait(own) }
+}
+
 /// Unwinds with the private payload, past the panic hook.
-fn unwind(interrupt: Interrupt) -> ! {
+pub(crate) fn unwind(interrupt: Interrupt) -> ! {
     resume_unwind(Box::new(Cancelled { interrupt }))
 }
 

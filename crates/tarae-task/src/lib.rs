@@ -71,7 +71,8 @@ pub use adrift::{ThreadLock, is_locked};
 pub use coroutine::{Attributes, Coroutine, spawn};
 pub use here::{at_end, current, prepare_thread, with_coroutine};
 pub use interrupt::{
-    Interrupt, check, deadline, deadline_of_wait, is_interrupt, is_limited, shield, with_deadline, with_flag,
+    Interrupt, check, deadline, deadline_of_wait, heed, is_interrupt, is_limited, shield, with_deadline,
+    with_flag,
 };
 pub use join::JoinHandle;
 pub use park::{

@@ -146,7 +146,7 @@ pub fn park(reason: Reason) {
 pub fn park_deadline(reason: Reason, deadline: Option<Instant>) {
     with_current(|header| {
         interrupt::unwind_if_due(header);
-        park_here(header, reason, deadline);
+        park_here(header, reason, || interrupt::deadline_of_park(deadline));
     });
 }
 
@@ -159,13 +159,26 @@ pub fn park_deadline(reason: Reason, deadline: Option<Instant>) {
 pub fn try_park_deadline(reason: Reason, deadline: Option<Instant>) -> Result<(), Interrupt> {
     with_current(|header| {
         interrupt::check_of(header)?;
-        park_here(header, reason, deadline);
+        park_here(header, reason, || interrupt::deadline_of_wait(deadline));
         Ok(())
     })
 }
 
+/// As [`park()`], but never unwinds: it returns when the caller is interrupted, and at once where it was before.
+///
+/// Who goes on waiting then shields itself, or a kernel thread would not block.
+pub(crate) fn park_unless_interrupted(reason: Reason) -> Option<Interrupt> {
+    with_current(|header| {
+        let pending = interrupt::pending(header);
+        if pending.is_none() {
+            park_here(header, reason, || interrupt::deadline_of_park(None));
+        }
+        pending
+    })
+}
+
 #[inline(always)]
-fn park_here(header: Option<&Header>, reason: Reason, deadline: Option<Instant>) {
+fn park_here(header: Option<&Header>, reason: Reason, deadline: impl FnOnce() -> Option<Instant>) {
     match header {
         Some(header) => {
             if !header.state.take_notification() {
@@ -173,7 +186,7 @@ fn park_here(header: Option<&Header>, reason: Reason, deadline: Option<Instant>)
                 suspend(header, SIGNAL_PARK);
             }
         }
-        None => kernel_thread::park(interrupt::deadline_of_wait(deadline)),
+        None => kernel_thread::park(deadline()),
     }
 }
 
@@ -190,7 +203,7 @@ pub fn park_kernel_thread(deadline: Option<Instant>) {
     with_current(|header| {
         assert!(header.is_none(), "a coroutine waits for the token of a kernel thread");
         interrupt::unwind_if_due(None);
-        kernel_thread::park_in_std(interrupt::deadline_of_wait(deadline));
+        kernel_thread::park_in_std(interrupt::deadline_of_park(deadline));
         interrupt::unwind_if_due(None);
     });
 }

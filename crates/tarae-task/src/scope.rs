@@ -1,8 +1,9 @@
 //! Scopes: coroutines that borrow from the stack of whoever opened the scope.
 //!
 //! [`scope`] does not return, or unwind, before every child has come to its end, and that is all there is to it: catch, wait
-//! for the children, go on. What makes it sound is that nothing short of that can end the wait. It is not cancellable: who is
-//! interrupted in it cancels the children, and waits on.
+//! for the children, go on. What makes it sound is that nothing short of that can end the wait. It does not unwind: who is
+//! interrupted in it cancels the children, waits on, and unwinds afterwards. If it does unwind all the same, by a bug of ours,
+//! the process is ended.
 //!
 //! | who | has | gives it back |
 //! |---|---|---|
@@ -13,6 +14,10 @@
 //! ticket is, and the scope waits for ever. (The source: `std::thread::scope`.)
 //!
 //! A child tells the scope who it is when it starts, so that it can be cancelled; one that starts after that does not run.
+//!
+//! Children inherit the deadline, so at that moment owner and children are interrupted in any order, and what the owner sees
+//! first may be that all have ended. Yet they have not done what they were to do: an owner that is interrupted, and one of
+//! whose children was, unwinds, and does not return as if all were well.
 
 use std::alloc::{Layout, dealloc};
 use std::any::Any;
@@ -30,8 +35,7 @@ use crate::body::{Outcome, drop_result};
 use crate::coroutine::Coroutine;
 use crate::here::current;
 use crate::interrupt::{self, Interrupt, shield};
-use crate::park::{Reason, waker};
-use crate::wait::{try_wait_until, wait_until};
+use crate::park::{Reason, park, park_unless_interrupted, waker};
 
 /// Within which coroutines are spawned that borrow.
 ///
@@ -45,8 +49,10 @@ pub struct Scope<'scope, 'env: 'scope> {
 struct Shared {
     /// How many tickets there are.
     tickets: AtomicUsize,
-    /// Whether a child has panicked, and nobody has joined it.
-    panicked: AtomicBool,
+    /// How many children have panicked, and nobody has taken that.
+    panicked: AtomicUsize,
+    /// Whether a child was interrupted, or never ran.
+    interrupted: AtomicBool,
     owner: Waker,
     children: Mutex<Children>,
     dress: OnceLock<Dress>,
@@ -78,23 +84,43 @@ where
 {
     let shared = Arc::new(Shared {
         tickets: AtomicUsize::new(0),
-        panicked: AtomicBool::new(false),
+        panicked: AtomicUsize::new(0),
+        interrupted: AtomicBool::new(false),
         owner: waker(),
         children: Mutex::default(),
         dress: OnceLock::new(),
     });
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let outcome = catch_unwind(AssertUnwindSafe(|| f(&scope, &value)));
+    // Whatever unwinds from here to the last child's end would take the frames away that the children borrow from.
+    let abort = AbortOnUnwind;
     // What interrupted `f` is for the children, too.
     if outcome.as_ref().is_err_and(|payload| payload.is::<Cancelled>()) {
         scope.cancel();
     }
-    scope.shared.wait();
-    match outcome {
-        Err(payload) => resume_unwind(payload),
-        // Relaxed: the tickets have ordered us after the children.
-        Ok(_) if scope.shared.panicked.load(Ordering::Relaxed) => panic!("a scoped thread panicked"),
-        Ok(result) => result,
+    let interrupted = scope.shared.wait();
+    std::mem::forget(abort);
+    // Relaxed: the tickets have ordered us after the children.
+    match (outcome, interrupted) {
+        (Err(payload), _) => resume_unwind(payload),
+        (Ok(_), _) if scope.shared.panicked.load(Ordering::Relaxed) > 0 => panic!("a scoped thread panicked"),
+        (Ok(_), Some(interrupt)) => interrupt::unwind(interrupt),
+        (Ok(result), None) => {
+            if scope.shared.interrupted.load(Ordering::Relaxed) {
+                interrupt::heed();
+            }
+            result
+        }
+    }
+}
+
+/// Nothing may unwind through the wait for the children.
+struct AbortOnUnwind;
+
+impl Drop for AbortOnUnwind {
+    fn drop(&mut self) {
+        eprintln!("fatal runtime error: a scope unwound before its threads had ended, aborting");
+        std::process::abort();
     }
 }
 
@@ -121,12 +147,15 @@ impl<'scope> Scope<'scope, '_> {
                 drop(f);
                 Err(Box::new(Cancelled { interrupt: Interrupt::Cancelled }) as _)
             };
+            if let Err(payload) = &outcome {
+                theirs.shared.note(&**payload);
+            }
             *theirs.lock() = Some(outcome);
         };
         let work: Box<dyn FnOnce(bool) + Send + 'scope> = Box::new(work);
         // SAFETY: Only the lifetime changes. What is borrowed for `'scope` outlives the call of `scope` that made `self`,
-        // and that waits for the ticket, which is given back only after `work` was consumed or dropped: `Job` drops its
-        // fields in this order, and runs `work` before it drops the ticket.
+        // and that waits for the ticket, which is given back only after `work` was consumed or dropped: `Job` runs or drops
+        // `work` before it drops the ticket.
         let work: Box<dyn FnOnce(bool) + Send + 'static> = unsafe { std::mem::transmute(work) };
         let job = Job { work: Some(work), ticket: Ticket::take(&self.shared) };
         (move || job.run(), Child { packet, scope: PhantomData })
@@ -160,7 +189,7 @@ impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope")
             .field("num_running_threads", &self.shared.tickets.load(Ordering::Relaxed))
-            .field("a_thread_panicked", &self.shared.panicked.load(Ordering::Relaxed))
+            .field("a_thread_panicked", &(self.shared.panicked.load(Ordering::Relaxed) > 0))
             .finish_non_exhaustive()
     }
 }
@@ -175,13 +204,37 @@ impl Shared {
         running.iter().for_each(Coroutine::cancel);
     }
 
-    /// Waits until no ticket is out.
-    fn wait(&self) {
+    /// Waits until no ticket is out; what interrupted the caller meanwhile is for the children, and comes back. Does not
+    /// unwind.
+    fn wait(&self) -> Option<Interrupt> {
+        let interrupt = loop {
+            if self.is_empty() {
+                return None;
+            }
+            if let Some(interrupt) = park_unless_interrupted(Reason::Scope) {
+                break interrupt;
+            }
+        };
+        self.cancel();
+        shield(|| {
+            while !self.is_empty() {
+                park(Reason::Scope);
+            }
+        });
+        Some(interrupt)
+    }
+
+    fn is_empty(&self) -> bool {
         // Acquire: what the children did is seen by whoever opened the scope.
-        let is_empty = |_: &Waker| (self.tickets.load(Ordering::Acquire) == 0).then_some(());
-        if try_wait_until(Reason::Scope, None, is_empty).is_err() {
-            self.cancel();
-            shield(|| wait_until(Reason::Scope, None, is_empty));
+        self.tickets.load(Ordering::Acquire) == 0
+    }
+
+    /// Notes how a child has ended. Relaxed: its ticket is out, and orders it before the end of the scope.
+    fn note(&self, payload: &(dyn Any + Send)) {
+        if payload.is::<Cancelled>() {
+            self.interrupted.store(true, Ordering::Relaxed);
+        } else {
+            self.panicked.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -239,7 +292,7 @@ impl Drop for Ticket {
 ///
 /// # Invariants
 ///
-/// The ticket is dropped last.
+/// The ticket is dropped last, by the order of the fields.
 struct Job {
     work: Option<Box<dyn FnOnce(bool) + Send + 'static>>,
     ticket: Ticket,
@@ -261,6 +314,17 @@ impl Job {
     }
 }
 
+impl Drop for Job {
+    fn drop(&mut self) {
+        if let Some(work) = self.work.take() {
+            // Relaxed: as in `note`.
+            self.ticket.0.interrupted.store(true, Ordering::Relaxed);
+            // If what it has captured panics, the ticket is given back all the same.
+            drop(work);
+        }
+    }
+}
+
 /// Where a child's result is put.
 struct Packet<T> {
     shared: Arc<Shared>,
@@ -276,14 +340,7 @@ impl<T> Packet<T> {
 
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
-        let result = self.lock().take();
-        if let Some(Err(payload)) = &result
-            && !payload.is::<Cancelled>()
-        {
-            // Relaxed: the ticket, or the thread itself, orders it before whoever looks.
-            self.shared.panicked.store(true, Ordering::Relaxed);
-        }
-        drop_result(result);
+        drop_result(self.lock().take());
     }
 }
 
@@ -296,7 +353,14 @@ pub struct Child<'scope, T> {
 impl<T> Child<'_, T> {
     /// Takes the result, once the job has run; `None` if it was dropped without.
     pub fn take(&self) -> Option<Result<T, Box<dyn Any + Send + 'static>>> {
-        self.packet.lock().take()
+        let result = self.packet.lock().take();
+        if let Some(Err(payload)) = &result
+            && !payload.is::<Cancelled>()
+        {
+            // Relaxed: whoever takes it is ordered before the end of the scope.
+            self.packet.shared.panicked.fetch_sub(1, Ordering::Relaxed);
+        }
+        result
     }
 }
 

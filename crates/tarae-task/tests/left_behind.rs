@@ -252,14 +252,17 @@ fn one_that_is_cancelled_after_it_parked_unwinds_elsewhere() {
         let stuck = stuck(move |gate| {
             let _counted = counted;
             gate.sleep();
-            park(Reason::Other);
+            // It is looked at before a wait, so the second one unwinds.
+            loop {
+                park(Reason::Other);
+            }
         });
         let (seat, queue) = (stuck.take(), Arc::clone(&stuck.queue));
         let (drove, handle) = stuck.go_on();
         handle.coroutine().cancel();
         assert_eq!((drove, local.count(), queue.len()), (Drove::LeftBehind, 0, 1));
         assert_eq!(queue.drive(seat, false, |_| ()), Drove::Idle);
-        assert!(is_cancelled(handle.join()));
+        assert!(is_cancelled::<()>(handle.join()));
         assert_eq!(local.count(), 1);
     });
 }

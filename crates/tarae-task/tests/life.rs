@@ -123,7 +123,9 @@ fn a_destructor_that_parks_during_the_unwinding_is_not_unwound_again() {
     let waits = Waits(after.clone());
     let handle = queue.spawn(move || {
         let _waits = waits;
-        park(Reason::Other);
+        loop {
+            park(Reason::Other);
+        }
     });
     queue.run();
     handle.coroutine().cancel();
@@ -132,7 +134,7 @@ fn a_destructor_that_parks_during_the_unwinding_is_not_unwound_again() {
     handle.coroutine().wake();
     queue.run();
     assert_eq!(after.count(), 1);
-    assert!(is_cancelled(handle.join()));
+    assert!(is_cancelled::<()>(handle.join()));
 }
 
 #[test]

@@ -64,6 +64,20 @@ const SCENARIOS: &[Scenario] = &[
         expected: Report(|| vec![here("the lonely park"), "unpark".into()]),
     },
     Scenario {
+        name: "a_scope_whose_child_nobody_unparks_is_reported",
+        body: |workers| runtime(workers).run(|| tarae::scope(|scope| drop(scope.spawn(thread::park)))), // the nursery
+        expected: Report(|| vec![here("the nursery"), "the children of a scope".into(), "unpark".into()]),
+    },
+    Scenario {
+        name: "a_park_with_a_timeout_around_it_is_not_reported",
+        body: |workers| {
+            let late = runtime(workers)
+                .run(|| tarae::timeout(A_WHILE, || tarae::scope(|scope| drop(scope.spawn(thread::park)))));
+            assert_eq!(late, Err(tarae::Elapsed));
+        },
+        expected: Success,
+    },
+    Scenario {
         name: "the_default_runtime_reports_too",
         body: |_| tarae::run(thread::park), // the default park
         expected: Report(|| vec![here("the default park"), "unpark".into()]),

@@ -37,6 +37,10 @@ pub(crate) struct Queue {
     pub(crate) adrift: Adrift,
     /// Is woken as soon as somebody is about to park.
     pub(crate) woken_at_parking: Mutex<Option<Coroutine>>,
+    /// Counts who is about to park.
+    pub(crate) parks: AtomicUsize,
+    /// Is cancelled when so many have been about to park.
+    pub(crate) cancelled_at_park: Mutex<Option<(usize, Coroutine)>>,
     /// What is said to threads that were left behind.
     pub(crate) stopped: AtomicBool,
     /// Whether to do, where a coroutine is requeued, what is not allowed there.
@@ -268,6 +272,11 @@ impl Links for Straight {
         self.note(seat, &self.queue.adrift.parking);
         let woken = self.queue.woken_at_parking.lock().unwrap().take();
         woken.iter().for_each(Coroutine::wake);
+        let parks = self.queue.parks.fetch_add(1, Ordering::SeqCst);
+        let mut cancelled = self.queue.cancelled_at_park.lock().unwrap();
+        if let Some((_, cancelled)) = cancelled.take_if(|(at, _)| *at == parks) {
+            cancelled.cancel();
+        }
     }
 
     fn finished(&self, seat: Option<&Worker>) {

@@ -21,7 +21,9 @@ use super::Elapsed;
 /// # Cancellation
 ///
 /// From the deadline on, a wait in `f` that returns an [`io::Result`](std::io::Result) returns an error of kind
-/// [`TimedOut`](std::io::ErrorKind::TimedOut), once; any other, and any after that, unwinds: destructors run, and may wait.
+/// [`TimedOut`](std::io::ErrorKind::TimedOut), once; any other, and any after that, unwinds: destructors run, and may wait. In a
+/// destructor that runs as something unwinds nothing from outside interrupts; a timeout that it makes itself ends only waits that
+/// return an error, each with one: to unwind there might end the process.
 ///
 /// # Errors
 ///
@@ -88,7 +90,7 @@ pub fn shield<R>(f: impl FnOnce() -> R) -> R {
 
 /// Returns the moment at which the waits of the caller are interrupted, if there is one.
 ///
-/// In a [`shield`] there is none.
+/// In a [`shield`] there is none of those outside, nor in a destructor that runs as something unwinds.
 pub fn current() -> Option<Instant> {
     tarae_task::deadline()
 }

@@ -55,3 +55,8 @@ pub(crate) fn io_error(interrupt: Interrupt) -> io::Error {
         Interrupt::Elapsed => Elapsed.into(),
     }
 }
+
+/// Whether an error is one that [`io_error`] makes.
+pub(crate) fn is_interrupt(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Cancelled>() || inner.is::<Elapsed>())
+}

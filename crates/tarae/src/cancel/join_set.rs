@@ -9,7 +9,7 @@ use std::task::Waker;
 
 use tarae_task::{Reason, shield, wait_until};
 
-use crate::thread::{Builder, JoinHandle, Result};
+use crate::thread::{Builder, JoinHandle, Result, heed};
 
 /// A set of coroutines, each of which is joined as it ends.
 ///
@@ -143,9 +143,8 @@ impl<T: Send + 'static> JoinSet<T> {
                 }
                 member
             });
-            // On its way out: this waits for no more than that. It is not lost if the wait is interrupted: there is none.
             if let Some(handle) = member.and_then(|member| self.members.remove(&member)) {
-                return Some(shield(|| handle.join()));
+                return Some(join_ending(handle));
             }
         }
         None
@@ -156,7 +155,7 @@ impl<T: Send + 'static> JoinSet<T> {
         loop {
             let member = self.ended.lock().members.pop_front()?;
             if let Some(handle) = self.members.remove(&member) {
-                return Some(shield(|| handle.join()));
+                return Some(join_ending(handle));
             }
         }
     }
@@ -196,6 +195,13 @@ impl<T: Send + 'static> JoinSet<T> {
         self.cancel_all();
         while self.join_next().is_some() {}
     }
+}
+
+/// Joins one that is on its way out: this waits for no more than that, so it is not interrupted, and no result is lost.
+fn join_ending<T>(handle: JoinHandle<T>) -> Result<T> {
+    let ended = shield(|| handle.join());
+    heed(&ended);
+    ended
 }
 
 impl<T> JoinSet<T> {

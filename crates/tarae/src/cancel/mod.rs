@@ -8,8 +8,8 @@ mod try_scope;
 pub mod deadline;
 
 pub use deadline::{shield, timeout};
-pub(crate) use error::io_error;
 pub use error::{Cancelled, Elapsed};
+pub(crate) use error::{io_error, is_interrupt};
 pub use join_set::JoinSet;
 pub use token::CancelToken;
 pub use try_scope::{TryScope, TryScopedJoinHandle, try_scope};

@@ -145,10 +145,14 @@ impl Node {
 }
 
 impl Drop for Node {
+    /// One after the other up the tree, as it may be deeper than a stack.
     fn drop(&mut self) {
-        if let Some((parent, place)) = &self.parent {
+        let mut next = self.parent.take();
+        while let Some((parent, place)) = next {
             // Gone, if the parent was cancelled.
-            parent.lock().children.try_remove(*place);
+            parent.lock().children.try_remove(place);
+            // If that was the last of it, what is dropped here has no parent any more.
+            next = Arc::into_inner(parent).and_then(|mut parent| parent.parent.take());
         }
     }
 }

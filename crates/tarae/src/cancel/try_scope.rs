@@ -86,6 +86,16 @@ impl<E> Failure<E> {
 /// });
 /// assert_eq!(total.unwrap_err().kind(), io::ErrorKind::NotFound);
 /// ```
+///
+/// As with [`scope`](crate::scope), what is borrowed must outlive it, in errors too:
+///
+/// ```compile_fail,E0597
+/// let _ = tarae::try_scope(|scope| {
+///     let inside = String::new();
+///     scope.spawn(|| Err::<(), _>(inside.as_str()));
+///     Ok(())
+/// });
+/// ```
 pub fn try_scope<'env, F, T, E>(f: F) -> Result<T, E>
 where
     F: for<'scope> FnOnce(&'scope TryScope<'scope, 'env, E>) -> Result<T, E>,
@@ -104,7 +114,8 @@ where
         }
         None
     });
-    match failure.lock().take() {
+    let first = failure.lock().take();
+    match first {
         Some(First::Error(error)) => Err(error),
         Some(First::Panic(payload)) => resume_unwind(payload),
         None => Ok(result.expect("what has no result has failed")),
@@ -205,7 +216,8 @@ impl<T> TryScopedJoinHandle<'_, T> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds; the scope still waits for the coroutine.
+    /// Unwinds; the scope still waits for the coroutine. Also where both were interrupted, as a deadline that they share does,
+    /// and the coroutine was first.
     ///
     /// # Errors
     ///
@@ -213,7 +225,11 @@ impl<T> TryScopedJoinHandle<'_, T> {
     /// [`io::Error`].
     pub fn join(self) -> Result<T, Cancelled> {
         let ended = self.handle.join().ok().and_then(|()| self.child.take());
-        ended.and_then(|outcome| outcome.ok().flatten()).ok_or(Cancelled)
+        let result = ended.and_then(|outcome| outcome.ok().flatten());
+        if result.is_none() {
+            tarae_task::heed();
+        }
+        result.ok_or(Cancelled)
     }
 
     /// Cancels the coroutine, as [`JoinHandle::cancel`].

@@ -20,7 +20,7 @@ use tarae_reactor::{Side, Source, Wait, WaitKey};
 use tarae_sched::Scheduler;
 use tarae_task::{Reason, try_wait_until, with_coroutine};
 
-use crate::cancel::io_error;
+use crate::cancel::{Cancelled, io_error};
 use crate::runtime::driver::{Driver, with_driver};
 
 /// A socket's registration, made when it is first needed.
@@ -91,7 +91,9 @@ impl Readiness {
         mut try_call: impl FnMut() -> Tried<T>,
     ) -> io::Result<T> {
         // Before the call, as nothing has been moved yet that an unwinding could lose.
-        Scheduler::<Driver>::be_fair();
+        if Scheduler::<Driver>::be_fair() {
+            tarae_task::check().map_err(io_error)?;
+        }
         let known = self.lock().clone();
         if let Some(source) = &known {
             if let Some(result) = attempt(source, side, &mut try_call) {
@@ -125,12 +127,23 @@ impl Readiness {
             let ended = ended.map_err(io_error)?;
             match ended {
                 Some(Ended::Call(result)) => return result,
-                // Lets a coroutine whose own runtime has ended notice that, by unwinding.
-                Some(Ended::Reactor) => tarae_task::yield_now(),
+                Some(Ended::Reactor) => {
+                    tarae_task::rejoin();
+                    tarae_task::check().map_err(io_error)?;
+                    if self.is_over() {
+                        // Nobody polls for us any more, and what says so does not interrupt us here: we unwind, or are shielded.
+                        return Err(Cancelled.into());
+                    }
+                }
                 // What recv(2) says after SO_RCVTIMEO.
                 None => return Err(rustix::io::Errno::AGAIN.into()),
             }
         }
+    }
+
+    /// Whether the caller's own runtime has ended, so that nobody polls for it.
+    fn is_over(&self) -> bool {
+        with_driver(|driver, worker| driver.reactor(worker).is_closed()).unwrap_or(true)
     }
 
     /// Returns a registration with a reactor that is polled.

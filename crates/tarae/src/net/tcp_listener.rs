@@ -1,5 +1,6 @@
 //! TCP listeners.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
@@ -7,9 +8,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tarae_reactor::Side;
+use tarae_task::{Reason, try_wait_until};
 
 use super::TcpStream;
 use crate::cancel::io_error;
@@ -167,7 +169,9 @@ impl TcpListener {
             Err(error) => {
                 if out_of_resources(&error) && !self.options.nonblocking.load(Ordering::Relaxed) {
                     let before = failed_in_a_row.fetch_add(1, Ordering::Relaxed);
-                    crate::sleep(BACK_OFF_FIRST * (1 << before.min(BACK_OFF_DOUBLINGS)));
+                    let until = Instant::now() + BACK_OFF_FIRST * (1 << before.min(BACK_OFF_DOUBLINGS));
+                    let slept = try_wait_until(Reason::Sleep, Some(until), |_| None::<Infallible>);
+                    slept.map_err(io_error)?;
                 }
                 Err(error)
             }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};
 use tarae_reactor::Side;
 
-use crate::cancel::io_error;
+use crate::cancel::{io_error, is_interrupt};
 
 use super::readiness::{Readiness, Tried, is_nonblocking, on_coroutine, repeat_blocking};
 
@@ -93,6 +93,8 @@ impl TcpStream {
         for addr in addr.to_socket_addrs()? {
             match connect(&addr, None) {
                 Ok(stream) => return Ok(stream),
+                // It said so once: the next address would not be tried to its end.
+                Err(error) if is_interrupt(&error) => return Err(error),
                 Err(error) => last = Some(error),
             }
         }
@@ -315,12 +317,11 @@ fn connect_blocking(addr: &SocketAddr, timeout: Option<Duration>) -> io::Result<
         tarae_task::check().map_err(io_error)?;
     }
     // Zero is refused; and only a destructor that runs while we unwind comes here late.
-    std::net::TcpStream::connect_timeout(addr, least.max(Duration::from_nanos(1))).map_err(|error| {
-        match (error.kind(), tarae_task::check()) {
-            (io::ErrorKind::TimedOut, Err(interrupt)) => io_error(interrupt),
-            _ => error,
-        }
-    })
+    let connected = std::net::TcpStream::connect_timeout(addr, least.max(Duration::from_nanos(1)));
+    if connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+        tarae_task::check().map_err(io_error)?;
+    }
+    connected
 }
 
 fn await_connected(stream: &TcpStream, timeout: Option<Duration>) -> io::Result<()> {

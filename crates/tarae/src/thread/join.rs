@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::{Result, Thread};
+use crate::runtime::is_cancelled;
 
 /// Owns the right to join a coroutine; dropping it detaches the coroutine.
 ///
@@ -36,14 +37,17 @@ impl<T> JoinHandle<T> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds when the caller's runtime shuts down; the coroutine is then detached.
+    /// Unwinds; the coroutine is then detached. Also where both were cancelled, as they are when the runtime shuts down, and the
+    /// coroutine was first.
     ///
     /// # Errors
     ///
     /// The payload of the panic that ended it. [`is_cancelled`](crate::is_cancelled) recognises the one of a
     /// cancellation.
     pub fn join(self) -> Result<T> {
-        self.handle.join()
+        let ended = self.handle.join();
+        heed(&ended);
+        ended
     }
 
     /// Cancels the coroutine: the wait that it is in, or its next one, is interrupted. Returns at once.
@@ -65,6 +69,14 @@ impl<T> JoinHandle<T> {
     /// Whether the coroutine has ended, so that a join would not wait.
     pub fn is_finished(&self) -> bool {
         self.handle.coroutine().is_done()
+    }
+}
+
+/// Unwinds if somebody's end was a cancellation, and the caller is interrupted as well: its wait was as good as interrupted, and
+/// a program that unwraps what it joins does not panic for it.
+pub(crate) fn heed<T>(ended: &Result<T>) {
+    if ended.as_ref().is_err_and(|payload| is_cancelled(&**payload)) {
+        tarae_task::heed();
     }
 }
 

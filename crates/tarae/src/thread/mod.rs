@@ -23,6 +23,7 @@ use tarae_task::{Coroutine, Reason, wait_until, with_coroutine};
 pub use builder::Builder;
 pub use handle::{Thread, ThreadId};
 pub use join::JoinHandle;
+pub(crate) use join::heed;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use std::thread::{Result, available_parallelism, panicking};
 pub use tarae_task::yield_now;
@@ -74,7 +75,7 @@ pub fn current() -> Thread {
 
 /// Waits until the token of the calling thread is there, and takes it.
 ///
-/// As [`std::thread::park`], which may return without reason; this one does not.
+/// As [`std::thread::park`], which may return without reason; on a coroutine this one does not.
 ///
 /// # Parks
 ///

@@ -5,6 +5,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use super::join::heed;
 use super::{Builder, JoinHandle, Result, Thread};
 
 /// Within which coroutines are spawned that borrow.
@@ -64,10 +65,45 @@ pub struct Scope<'scope, 'env> {
 /// });
 /// ```
 ///
+/// Nor can its owner look while one of them does:
+///
+/// ```compile_fail,E0502
+/// let mut count = 0;
+/// tarae::scope(|scope| {
+///     scope.spawn(|| count += 1);
+///     println!("{count}");
+/// });
+/// ```
+///
+/// What a coroutine returns outlives it:
+///
+/// ```compile_fail,E0515
+/// tarae::scope(|scope| {
+///     let longest = scope.spawn(|| {
+///         let own = String::from("its own");
+///         own.as_str()
+///     });
+///     println!("{}", longest.join().unwrap());
+/// });
+/// ```
+///
 /// Nor can a handle leave:
 ///
 /// ```compile_fail
 /// let handle = tarae::scope(|scope| scope.spawn(|| 1));
+/// ```
+///
+/// ```compile_fail,E0521
+/// let mut handles = Vec::new();
+/// tarae::scope(|scope| handles.push(scope.spawn(|| 1)));
+/// ```
+///
+/// Nor the scope itself, to one that is not of it:
+///
+/// ```compile_fail,E0521
+/// tarae::scope(|scope| {
+///     tarae::spawn(move || drop(scope.spawn(|| 1)));
+/// });
 /// ```
 ///
 /// Nor what threads cannot share:
@@ -76,6 +112,12 @@ pub struct Scope<'scope, 'env> {
 /// let shared = std::rc::Rc::new(1);
 /// tarae::scope(|scope| {
 ///     scope.spawn(|| println!("{shared}"));
+/// });
+/// ```
+///
+/// ```compile_fail,E0277
+/// tarae::scope(|scope| {
+///     scope.spawn(|| std::rc::Rc::new(1));
 /// });
 /// ```
 #[track_caller]
@@ -148,14 +190,17 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds; the scope still waits for the coroutine.
+    /// Unwinds; the scope still waits for the coroutine. Also where both were interrupted, as a deadline that they share does,
+    /// and the coroutine was first.
     ///
     /// # Errors
     ///
     /// As [`JoinHandle::join`].
     pub fn join(self) -> Result<T> {
-        self.handle.join()?;
-        self.child.take().expect("a job that has run has a result")
+        let ended =
+            self.handle.join().and_then(|()| self.child.take().expect("a job that has run has a result"));
+        heed(&ended);
+        ended
     }
 
     /// Cancels the coroutine, as [`JoinHandle::cancel`]. It then counts as joined: the scope does not panic for it.

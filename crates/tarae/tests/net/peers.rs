@@ -36,6 +36,11 @@ pub(crate) fn reset(peer: std::net::TcpStream) {
     peer.set_linger(Some(std::time::Duration::ZERO)).unwrap();
 }
 
+/// Whether an error is that of a wait that was cancelled.
+pub(crate) fn is_cancelled(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<tarae::Cancelled>())
+}
+
 /// Whether the file is in non-blocking mode, as the kernel says.
 pub(crate) fn is_nonblocking(fd: &impl AsFd) -> bool {
     rustix::fs::fcntl_getfl(fd).unwrap().contains(rustix::fs::OFlags::NONBLOCK)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tarae::net::TcpStream;
 
-use super::peers::{pair, std_pair};
+use super::peers::{is_cancelled, pair, std_pair};
 use crate::support::{MOMENT, bounded, ms, on_workers, runtime};
 
 /// Fills the way to the peer, and returns how long the last write waited.
@@ -191,7 +191,7 @@ fn a_waiter_that_is_cancelled_does_not_keep_the_stream_from_the_next() {
                 .collect();
             std::thread::sleep(ms(5));
             drop(old);
-            assert!(waiters.into_iter().all(|waiter| tarae::is_cancelled(&*waiter.join().unwrap_err())));
+            assert!(waiters.into_iter().all(|waiter| is_cancelled(&waiter.join().unwrap().unwrap_err())));
             let new = runtime(1);
             let own = Arc::clone(&stream);
             let reader = new.spawn(move || (&*own).read(&mut [0; 8]).unwrap());

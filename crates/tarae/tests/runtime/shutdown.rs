@@ -57,17 +57,23 @@ fn drop_unwinds_every_kind_of_wait() {
                     tarae::yield_now();
                 }
             }),
-            Box::new(move || drop(listener.accept())),
+            Box::new(move || {
+                // Says so once.
+                listener.accept().unwrap_err();
+                drop(listener.accept());
+            }),
             Box::new(|| {
                 let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
                 let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
                 // Nobody writes.
+                stream.read(&mut [0; 8]).unwrap_err();
                 let _ = stream.read(&mut [0; 8]);
             }),
             Box::new(|| {
                 let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
                 let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
                 // Nobody reads: it fills up.
+                stream.write_all(&vec![0; 64 << 20]).unwrap_err();
                 let _ = stream.write_all(&vec![0; 64 << 20]);
             }),
         ];

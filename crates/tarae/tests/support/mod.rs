@@ -104,13 +104,16 @@ pub(crate) fn panic_on_purpose() -> ! {
 
 pub(crate) const ON_PURPOSE: &str = "a panic on purpose";
 
-/// Silences the panic hook for panics that say they are on purpose, and for payloads that are no text.
+/// Silences the panic hook for panics that say they are on purpose, for scopes that pass them on, and for payloads that are no
+/// text.
 pub(crate) fn hush() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let loud = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let quiet = info.payload_as_str().is_none_or(|text| text.contains("on purpose"));
+            let quiet = info
+                .payload_as_str()
+                .is_none_or(|text| text.contains("on purpose") || text == "a scoped thread panicked");
             if !quiet {
                 loud(info);
             }
