@@ -1,0 +1,39 @@
+//! Channels: messages from hand to hand, between coroutines, kernel threads, or both.
+//!
+//! Names, signatures and behaviour are those of crossbeam-channel; `oneshot` and `broadcast` are beside it. All waits are
+//! `tarae_task`'s, so they are cancelled and time out as all others are, and nothing is lost by it: a message is received, given
+//! back, or still in the channel.
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`core`] | who gets what from whom, under the lock; model-checked |
+//! | [`channel`] | the lock, the counts, the waits of a single operation |
+//! | [`sender`], [`receiver`], [`iter`], [`make`] | the public ends |
+//! | [`clock`] | `after`, `at`, `tick` |
+//! | [`error`] | what can go wrong |
+
+#![forbid(unsafe_code)]
+
+mod channel;
+mod clock;
+mod core;
+mod error;
+mod iter;
+mod make;
+mod receiver;
+mod sender;
+
+/// The atomics of the protocols in this crate; the crate of loom models puts its own in this place.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+}
+
+pub use error::{
+    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError, SendTimeoutError,
+    TryReadyError, TryRecvError, TrySelectError, TrySendError,
+};
+pub use iter::{IntoIter, Iter, TryIter};
+pub use make::{after, at, bounded, never, tick, unbounded};
+pub use receiver::Receiver;
+pub use sender::Sender;
