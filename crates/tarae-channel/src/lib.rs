@@ -9,6 +9,8 @@
 //! | [`core`] | who gets what from whom, under the lock; model-checked |
 //! | [`channel`] | the lock, the counts, the waits of a single operation |
 //! | [`sender`], [`receiver`], [`iter`], [`make`] | the public ends |
+//! | [`select`](mod@select) | waiting for the first of several operations |
+//! | [`macros`] | `select!` and `select_biased!` |
 //! | [`clock`] | `after`, `at`, `tick` |
 //! | [`error`] | what can go wrong |
 
@@ -19,8 +21,10 @@ mod clock;
 mod core;
 mod error;
 mod iter;
+mod macros;
 mod make;
 mod receiver;
+mod select;
 mod sender;
 
 /// The atomics of the protocols in this crate; the crate of loom models puts its own in this place.
@@ -36,4 +40,12 @@ pub use error::{
 pub use iter::{IntoIter, Iter, TryIter};
 pub use make::{after, at, bounded, never, tick, unbounded};
 pub use receiver::Receiver;
+pub use select::Select;
+pub use select::operation::SelectedOperation;
 pub use sender::Sender;
+
+/// What the macros expand to; no part of the interface.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::select::run::{Operation, Order, Patience, select, select_for_ever};
+}

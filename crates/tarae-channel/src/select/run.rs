@@ -1,0 +1,271 @@
+//! How a select waits: it tries each operation, lists itself in all channels, parks once, and leaves all.
+//!
+//! | step   | its record | who may choose                                                            |
+//! |--------|------------|---------------------------------------------------------------------------|
+//! | try    | none       | the select itself: it claims a partner as a single operation does         |
+//! | list   | open       | partners, in the channels where it is listed already                      |
+//! | park   | open       | partners, in all                                                          |
+//! | leave  | chosen, or aborted | nobody any more; the place of what was chosen has what was granted |
+//!
+//! A partner found while listing sends it back to *try*: it could not claim for two without holding two locks. Two selects that
+//! find each other at the same moment may both go back; the order in which they try and list is random, so they part soon.
+//! What unwinds leaves by [`Attempt`]'s drop, and gives back what it was granted. (The rest of the protocol: [`core`](crate::core).)
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use tarae_task::{Reason, wait_until, with_waker};
+
+use super::handle::{Handle, Listing, Token};
+use super::operation::SelectedOperation;
+use crate::core::list::Entrant;
+use crate::core::record::Record;
+use crate::receiver::Receiver;
+use crate::sender::Sender;
+
+/// One of the operations that a select chooses from. Made by the macros, and by `Select`.
+#[derive(Clone)]
+pub struct Operation<'a> {
+    pub(crate) handle: &'a dyn Handle,
+    pub(crate) index: usize,
+    /// While it is listed.
+    place: Option<usize>,
+}
+
+impl<'a> Operation<'a> {
+    /// To send.
+    pub fn send<T>(sender: &'a Sender<T>, index: usize) -> Operation<'a> {
+        Operation { handle: sender, index, place: None }
+    }
+
+    /// To receive.
+    pub fn recv<T>(receiver: &'a Receiver<T>, index: usize) -> Operation<'a> {
+        Operation { handle: receiver, index, place: None }
+    }
+}
+
+impl std::fmt::Debug for Operation<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operation").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+/// How long a select waits.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    /// Not at all.
+    None,
+    /// Until then; without a moment for ever.
+    Until(Option<Instant>),
+}
+
+impl Patience {
+    /// So long from now.
+    pub fn within(duration: Duration) -> Patience {
+        // Further than a clock can tell is never.
+        Patience::Until(Instant::now().checked_add(duration))
+    }
+}
+
+/// Which of several operations that are possible is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Any.
+    Random,
+    /// The first.
+    Biased,
+}
+
+/// Chooses one of the operations, waiting for it if need be.
+pub fn select<'a>(
+    operations: &mut [Operation<'a>],
+    patience: Patience,
+    order: Order,
+) -> Option<SelectedOperation<'a>> {
+    if order == Order::Random {
+        shuffle(operations);
+    }
+    loop {
+        if let Some(selected) = try_each(operations) {
+            return Some(selected);
+        }
+        let Patience::Until(deadline) = patience else { return None };
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return None;
+        }
+        if let Some(selected) = Attempt::new(operations).wait(deadline) {
+            return Some(selected);
+        }
+    }
+}
+
+/// Chooses one of the operations, waiting as long as it takes.
+pub fn select_for_ever<'a>(operations: &mut [Operation<'a>], order: Order) -> SelectedOperation<'a> {
+    select(operations, Patience::Until(None), order).expect("it has no deadline")
+}
+
+fn try_each<'a>(operations: &[Operation<'a>]) -> Option<SelectedOperation<'a>> {
+    with_waker(|waker| {
+        operations.iter().find_map(|operation| {
+            let token = operation.handle.choose(waker)?;
+            Some(SelectedOperation::new(operation.handle, operation.index, token))
+        })
+    })
+}
+
+/// One time through list, park and leave.
+struct Attempt<'o, 'a> {
+    operations: &'o mut [Operation<'a>],
+    record: Arc<Record>,
+}
+
+impl<'o, 'a> Attempt<'o, 'a> {
+    fn new(operations: &'o mut [Operation<'a>]) -> Attempt<'o, 'a> {
+        Attempt { operations, record: spare_record() }
+    }
+
+    /// Returns what was chosen by others; `None` if it is time to try.
+    fn wait(mut self, deadline: Option<Instant>) -> Option<SelectedOperation<'a>> {
+        let until = earliest(self.operations, deadline);
+        let mut is_listed = false;
+        wait_until(Reason::Select, until, |waker| {
+            if !is_listed {
+                is_listed = true;
+                if !self.list(waker) {
+                    return Some(());
+                }
+            }
+            self.record.chosen().map(drop)
+        });
+        let (operation, token) = self.leave()?;
+        Some(SelectedOperation::new(operation.handle, operation.index, token))
+    }
+
+    /// Whether there was no partner.
+    fn list(&mut self, waker: &Waker) -> bool {
+        for (number, operation) in self.operations.iter_mut().enumerate() {
+            let entrant = Entrant { record: Arc::clone(&self.record), operation: number };
+            match operation.handle.list(waker, entrant) {
+                Listing::Place(place) => operation.place = Some(place),
+                Listing::Alone => {}
+                Listing::Ready => return false,
+            }
+        }
+        true
+    }
+
+    fn leave(&mut self) -> Option<(Operation<'a>, Token)> {
+        let chosen = self.record.abort();
+        let mut granted = None;
+        for (number, operation) in self.operations.iter_mut().enumerate() {
+            let Some(place) = operation.place.take() else { continue };
+            if chosen == Some(number) {
+                granted = Some((operation.clone(), operation.handle.accept(place)));
+            } else {
+                operation.handle.leave(place);
+            }
+        }
+        granted
+    }
+}
+
+impl Drop for Attempt<'_, '_> {
+    fn drop(&mut self) {
+        // Nothing is left to leave, unless the wait unwound.
+        if let Some((operation, token)) = self.leave() {
+            operation.handle.withdraw(token);
+        }
+        SPARE.try_with(|spare| spare.set(Some(Arc::clone(&self.record)))).ok();
+    }
+}
+
+/// Waits until one of the operations is possible, and returns its index; it may be another's by the time it is tried.
+pub(crate) fn ready(operations: &mut [Operation<'_>], patience: Patience, order: Order) -> Option<usize> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    if order == Order::Random {
+        shuffle(operations);
+    }
+    let Patience::Until(deadline) = patience else {
+        return operations.iter().find(|operation| operation.handle.is_ready()).map(|ready| ready.index);
+    };
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let watch = Watch { operations, number };
+    loop {
+        let until = earliest(watch.operations, deadline);
+        let found = wait_until(Reason::Select, until, |waker| {
+            let ready = watch.operations.iter().find(|operation| operation.handle.watch(number, waker));
+            ready.map(|ready| ready.index)
+        });
+        if found.is_some() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return found;
+        }
+    }
+}
+
+/// Watches the operations; ends that on drop.
+struct Watch<'o, 'a> {
+    operations: &'o [Operation<'a>],
+    number: u64,
+}
+
+impl Drop for Watch<'_, '_> {
+    fn drop(&mut self) {
+        self.operations.iter().for_each(|operation| operation.handle.unwatch(self.number));
+    }
+}
+
+/// The deadline, or when the first of the clocks is due.
+fn earliest(operations: &[Operation<'_>], deadline: Option<Instant>) -> Option<Instant> {
+    operations.iter().filter_map(|operation| operation.handle.next()).chain(deadline).min()
+}
+
+thread_local! {
+    /// The record of the last select. It knows nothing of whose it was: a coroutine's thread-locals outlive it.
+    static SPARE: Cell<Option<Arc<Record>>> = const { Cell::new(None) };
+    static RANDOM: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A record that nobody else has.
+fn spare_record() -> Arc<Record> {
+    let spare = SPARE.try_with(Cell::take).ok().flatten();
+    spare
+        .and_then(|mut spare| {
+            // All have left: nobody lists it.
+            *Arc::get_mut(&mut spare)? = Record::new();
+            Some(spare)
+        })
+        .unwrap_or_else(|| Arc::new(Record::new()))
+}
+
+fn shuffle(operations: &mut [Operation<'_>]) {
+    for upper in (1..operations.len()).rev() {
+        operations.swap(upper, below(upper + 1));
+    }
+}
+
+/// A number below `bound`, by xorshift (Marsaglia 2003), one state for each thread.
+fn below(bound: usize) -> usize {
+    let next = RANDOM.try_with(|random| {
+        let mut word = match random.get() {
+            0 => seed(),
+            word => word,
+        };
+        word ^= word << 13;
+        word ^= word >> 17;
+        word ^= word << 5;
+        random.set(word);
+        word
+    });
+    // Multiplied and shifted, not divided (Lemire 2016).
+    ((u64::from(next.unwrap_or_default()) * bound as u64) >> 32) as usize
+}
+
+/// Another one for each thread, and not zero.
+fn seed() -> u32 {
+    static SEEDS: AtomicU64 = AtomicU64::new(1);
+    let number = SEEDS.fetch_add(1, Ordering::Relaxed);
+    (number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32 | 1
+}
