@@ -13,8 +13,13 @@
 //! | [`macros`] | `select!` and `select_biased!` |
 //! | [`clock`] | `after`, `at`, `tick` |
 //! | [`error`] | what can go wrong |
+//! | [`oneshot`] | one message, from one to one |
+//! | [`broadcast`] | each message to each receiver |
 
 #![forbid(unsafe_code)]
+
+pub mod broadcast;
+pub mod oneshot;
 
 mod channel;
 mod clock;

@@ -15,7 +15,7 @@ const NONE: usize = usize::MAX;
 
 /// The competition that a place of a select takes part in, and as which operation.
 #[derive(Clone, Debug)]
-pub(crate) struct Entrant {
+pub struct Entrant {
     pub(crate) record: Arc<Record>,
     pub(crate) operation: usize,
 }

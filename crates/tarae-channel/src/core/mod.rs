@@ -68,7 +68,7 @@ const KEPT_CAPACITY_MAX: usize = 4096;
 
 /// What a selected sender has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reserved {
+pub enum Reserved {
     /// One place in the queue.
     Room,
     /// A receiver, by its place.

@@ -11,7 +11,7 @@ use crate::sender::Sender;
 
 /// What a select has of the operation that it chose.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Token {
+pub enum Token {
     /// To send: room, a receiver, or nobody.
     Send(Reserved),
     /// To receive: the place where the message is, or will be.
@@ -21,7 +21,8 @@ pub(crate) enum Token {
 }
 
 /// What came of listing.
-pub(crate) enum Listing {
+#[derive(Clone, Copy, Debug)]
+pub enum Listing {
     /// It waits at this place.
     Place(usize),
     /// It need not wait: there is a partner.
@@ -30,8 +31,11 @@ pub(crate) enum Listing {
     Alone,
 }
 
-/// A sender or a receiver, in a select.
-pub(crate) trait Handle {
+/// A sender or a receiver, in a select. Nameable, for the macros; what it is made of is not.
+pub trait Handle {
+    /// Itself, whoever may have it.
+    fn erase(&self) -> &dyn Handle;
+
     /// Chooses the operation, if it is possible at once.
     fn choose(&self, waker: &Waker) -> Option<Token>;
 
@@ -61,6 +65,10 @@ pub(crate) trait Handle {
 }
 
 impl<T> Handle for Sender<T> {
+    fn erase(&self) -> &dyn Handle {
+        self
+    }
+
     fn choose(&self, _: &Waker) -> Option<Token> {
         self.channel.with(|core, _| core.reserve()).map(Token::Send)
     }
@@ -127,6 +135,10 @@ impl<T> Receiver<T> {
 }
 
 impl<T> Handle for Receiver<T> {
+    fn erase(&self) -> &dyn Handle {
+        self
+    }
+
     fn choose(&self, waker: &Waker) -> Option<Token> {
         let channel = match &self.flavor {
             Flavor::Channel(channel) => channel,

@@ -17,12 +17,14 @@ use crate::error::{ReadyTimeoutError, SelectTimeoutError, TryReadyError, TrySele
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 use operation::SelectedOperation;
-use run::{Operation, Order, Patience};
+use run::{Operation, Order, Patience, Portable};
 
 /// A list of operations, to choose one that is possible.
 ///
 /// [`select!`](crate::select!) is the same for a list that is known when the program is written. An operation is possible if it would not
 /// wait; one that would return an error, the other end being gone, is.
+///
+/// Unlike crossbeam-channel's it takes ends of channels whose messages are `Send` alone, as it is `Send` itself; `select!` takes all.
 ///
 /// # Examples
 ///
@@ -43,7 +45,7 @@ use run::{Operation, Order, Patience};
 /// ```
 #[derive(Clone)]
 pub struct Select<'a> {
-    operations: Vec<Operation<'a>>,
+    operations: Vec<Operation<'a, Portable<'a>>>,
     next_index: usize,
     order: Order,
 }
@@ -74,17 +76,17 @@ impl<'a> Select<'a> {
     }
 
     /// Adds a send, and returns its index.
-    pub fn send<T>(&mut self, s: &'a Sender<T>) -> usize {
-        self.add(Operation::send(s, self.next_index))
+    pub fn send<T: Send>(&mut self, s: &'a Sender<T>) -> usize {
+        self.add(s)
     }
 
     /// Adds a receive, and returns its index.
-    pub fn recv<T>(&mut self, r: &'a Receiver<T>) -> usize {
-        self.add(Operation::recv(r, self.next_index))
+    pub fn recv<T: Send>(&mut self, r: &'a Receiver<T>) -> usize {
+        self.add(r)
     }
 
-    fn add(&mut self, operation: Operation<'a>) -> usize {
-        self.operations.push(operation);
+    fn add(&mut self, handle: &'a Portable<'a>) -> usize {
+        self.operations.push(Operation::new(handle, self.next_index));
         self.next_index += 1;
         self.next_index - 1
     }
@@ -106,7 +108,7 @@ impl<'a> Select<'a> {
     ///
     /// If there is none.
     pub fn try_select(&mut self) -> Result<SelectedOperation<'a>, TrySelectError> {
-        run::select(&mut self.operations, Patience::None, self.order).ok_or(TrySelectError)
+        run::choose(&mut self.operations, Patience::None, self.order).ok_or(TrySelectError)
     }
 
     /// Chooses an operation. It has to be completed.
@@ -124,7 +126,7 @@ impl<'a> Select<'a> {
     /// If the list is empty.
     pub fn select(&mut self) -> SelectedOperation<'a> {
         self.assert_not_empty();
-        run::select(&mut self.operations, Patience::Until(None), self.order).expect("it has no deadline")
+        run::choose(&mut self.operations, Patience::Until(None), self.order).expect("it has no deadline")
     }
 
     /// Chooses an operation, within `timeout`. It has to be completed.
@@ -168,7 +170,7 @@ impl<'a> Select<'a> {
         &mut self,
         deadline: Option<Instant>,
     ) -> Result<SelectedOperation<'a>, SelectTimeoutError> {
-        run::select(&mut self.operations, Patience::Until(deadline), self.order).ok_or(SelectTimeoutError)
+        run::choose(&mut self.operations, Patience::Until(deadline), self.order).ok_or(SelectTimeoutError)
     }
 
     /// Returns the index of an operation that is possible, and does not choose it.

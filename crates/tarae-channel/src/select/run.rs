@@ -12,6 +12,7 @@
 //! What unwinds leaves by [`Attempt`]'s drop, and gives back what it was granted. (The rest of the protocol: [`core`](crate::core).)
 
 use std::cell::Cell;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
@@ -26,10 +27,12 @@ use crate::core::record::Record;
 use crate::receiver::Receiver;
 use crate::sender::Sender;
 
-/// One of the operations that a select chooses from. Made by the macros, and by `Select`.
-#[derive(Clone)]
-pub struct Operation<'a> {
-    pub(crate) handle: &'a dyn Handle,
+/// A handle that a list may take to another thread: of messages that are `Send`.
+pub(crate) type Portable<'a> = dyn Handle + Send + Sync + 'a;
+
+/// One of the operations that a select chooses from: of the macros, or of a `Select`, which is `Send`.
+pub struct Operation<'a, H: ?Sized = dyn Handle + 'a> {
+    handle: &'a H,
     pub(crate) index: usize,
     /// While it is listed.
     place: Option<usize>,
@@ -38,17 +41,33 @@ pub struct Operation<'a> {
 impl<'a> Operation<'a> {
     /// To send.
     pub fn send<T>(sender: &'a Sender<T>, index: usize) -> Operation<'a> {
-        Operation { handle: sender, index, place: None }
+        Operation::new(sender, index)
     }
 
     /// To receive.
     pub fn recv<T>(receiver: &'a Receiver<T>, index: usize) -> Operation<'a> {
-        Operation { handle: receiver, index, place: None }
+        Operation::new(receiver, index)
     }
 }
 
-impl std::fmt::Debug for Operation<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<'a, H: Handle + ?Sized> Operation<'a, H> {
+    pub(crate) fn new(handle: &'a H, index: usize) -> Operation<'a, H> {
+        Operation { handle, index, place: None }
+    }
+
+    fn selected(&self, token: Token) -> SelectedOperation<'a> {
+        SelectedOperation::new(self.handle.erase(), self.index, token)
+    }
+}
+
+impl<H: ?Sized> Clone for Operation<'_, H> {
+    fn clone(&self) -> Self {
+        Operation { ..*self }
+    }
+}
+
+impl<H: ?Sized> fmt::Debug for Operation<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operation").field("index", &self.index).finish_non_exhaustive()
     }
 }
@@ -80,8 +99,8 @@ pub enum Order {
 }
 
 /// Chooses one of the operations, waiting for it if need be.
-pub fn select<'a>(
-    operations: &mut [Operation<'a>],
+pub(crate) fn choose<'a, H: Handle + ?Sized>(
+    operations: &mut [Operation<'a, H>],
     patience: Patience,
     order: Order,
 ) -> Option<SelectedOperation<'a>> {
@@ -102,28 +121,37 @@ pub fn select<'a>(
     }
 }
 
-/// Chooses one of the operations, waiting as long as it takes.
-pub fn select_for_ever<'a>(operations: &mut [Operation<'a>], order: Order) -> SelectedOperation<'a> {
-    select(operations, Patience::Until(None), order).expect("it has no deadline")
+/// As [`choose`], for the macros: of handles as they come.
+pub fn select<'a>(
+    operations: &mut [Operation<'a>],
+    patience: Patience,
+    order: Order,
+) -> Option<SelectedOperation<'a>> {
+    choose(operations, patience, order)
 }
 
-fn try_each<'a>(operations: &[Operation<'a>]) -> Option<SelectedOperation<'a>> {
+/// As [`choose`], for the macros, waiting as long as it takes.
+pub fn select_for_ever<'a>(operations: &mut [Operation<'a>], order: Order) -> SelectedOperation<'a> {
+    choose(operations, Patience::Until(None), order).expect("it has no deadline")
+}
+
+fn try_each<'a, H: Handle + ?Sized>(operations: &[Operation<'a, H>]) -> Option<SelectedOperation<'a>> {
     with_waker(|waker| {
         operations.iter().find_map(|operation| {
             let token = operation.handle.choose(waker)?;
-            Some(SelectedOperation::new(operation.handle, operation.index, token))
+            Some(operation.selected(token))
         })
     })
 }
 
 /// One time through list, park and leave.
-struct Attempt<'o, 'a> {
-    operations: &'o mut [Operation<'a>],
+struct Attempt<'o, 'a, H: Handle + ?Sized> {
+    operations: &'o mut [Operation<'a, H>],
     record: Arc<Record>,
 }
 
-impl<'o, 'a> Attempt<'o, 'a> {
-    fn new(operations: &'o mut [Operation<'a>]) -> Attempt<'o, 'a> {
+impl<'o, 'a, H: Handle + ?Sized> Attempt<'o, 'a, H> {
+    fn new(operations: &'o mut [Operation<'a, H>]) -> Attempt<'o, 'a, H> {
         Attempt { operations, record: spare_record() }
     }
 
@@ -141,7 +169,7 @@ impl<'o, 'a> Attempt<'o, 'a> {
             self.record.chosen().map(drop)
         });
         let (operation, token) = self.leave()?;
-        Some(SelectedOperation::new(operation.handle, operation.index, token))
+        Some(operation.selected(token))
     }
 
     /// Whether there was no partner.
@@ -157,7 +185,7 @@ impl<'o, 'a> Attempt<'o, 'a> {
         true
     }
 
-    fn leave(&mut self) -> Option<(Operation<'a>, Token)> {
+    fn leave(&mut self) -> Option<(Operation<'a, H>, Token)> {
         let chosen = self.record.abort();
         let mut granted = None;
         for (number, operation) in self.operations.iter_mut().enumerate() {
@@ -172,7 +200,7 @@ impl<'o, 'a> Attempt<'o, 'a> {
     }
 }
 
-impl Drop for Attempt<'_, '_> {
+impl<H: Handle + ?Sized> Drop for Attempt<'_, '_, H> {
     fn drop(&mut self) {
         // Nothing is left to leave, unless the wait unwound.
         if let Some((operation, token)) = self.leave() {
@@ -183,7 +211,11 @@ impl Drop for Attempt<'_, '_> {
 }
 
 /// Waits until one of the operations is possible, and returns its index; it may be another's by the time it is tried.
-pub(crate) fn ready(operations: &mut [Operation<'_>], patience: Patience, order: Order) -> Option<usize> {
+pub(crate) fn ready(
+    operations: &mut [Operation<'_, Portable<'_>>],
+    patience: Patience,
+    order: Order,
+) -> Option<usize> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     if order == Order::Random {
         shuffle(operations);
@@ -207,7 +239,7 @@ pub(crate) fn ready(operations: &mut [Operation<'_>], patience: Patience, order:
 
 /// Watches the operations; ends that on drop.
 struct Watch<'o, 'a> {
-    operations: &'o [Operation<'a>],
+    operations: &'o [Operation<'a, Portable<'a>>],
     number: u64,
 }
 
@@ -218,7 +250,10 @@ impl Drop for Watch<'_, '_> {
 }
 
 /// The deadline, or when the first of the clocks is due.
-fn earliest(operations: &[Operation<'_>], deadline: Option<Instant>) -> Option<Instant> {
+fn earliest<H: Handle + ?Sized>(
+    operations: &[Operation<'_, H>],
+    deadline: Option<Instant>,
+) -> Option<Instant> {
     operations.iter().filter_map(|operation| operation.handle.next()).chain(deadline).min()
 }
 
@@ -240,7 +275,7 @@ fn spare_record() -> Arc<Record> {
         .unwrap_or_else(|| Arc::new(Record::new()))
 }
 
-fn shuffle(operations: &mut [Operation<'_>]) {
+fn shuffle<H: ?Sized>(operations: &mut [Operation<'_, H>]) {
     for upper in (1..operations.len()).rev() {
         operations.swap(upper, below(upper + 1));
     }
