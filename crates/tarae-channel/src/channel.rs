@@ -7,6 +7,7 @@
 //! has been granted by then goes back ([`core`](crate::core)).
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -159,7 +160,16 @@ impl<T> Channel<T> {
     pub(crate) fn remove_receiver(&self) {
         if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
             let messages = self.with(|core, wakes| core.close_receivers(wakes));
-            drop(messages);
+            // One that panics as it is dropped does not keep the others; nor does a second one end the process.
+            let mut panic = None;
+            for message in messages {
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(message))) {
+                    panic.get_or_insert(payload);
+                }
+            }
+            if let Some(payload) = panic.filter(|_| !std::thread::panicking()) {
+                resume_unwind(payload);
+            }
         }
     }
 }

@@ -9,6 +9,8 @@
 //!
 //! A partner found while listing sends it back to *try*: it could not claim for two without holding two locks. Two selects that
 //! find each other at the same moment may both go back; the order in which they try and list is random, so they part soon.
+//! What does not want to wait goes the same way without parking. That each operation was impossible when it was tried does not
+//! say that all were at one moment; that nobody chose it while it was listed everywhere does.
 //! What unwinds leaves by [`Attempt`]'s drop, and gives back what it was granted. (The rest of the protocol: [`core`](crate::core).)
 
 use std::cell::Cell;
@@ -73,7 +75,7 @@ impl<H: ?Sized> fmt::Debug for Operation<'_, H> {
 }
 
 /// How long a select waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
     /// Not at all.
     None,
@@ -111,12 +113,20 @@ pub(crate) fn choose<'a, H: Handle + ?Sized>(
         if let Some(selected) = try_each(operations) {
             return Some(selected);
         }
-        let Patience::Until(deadline) = patience else { return None };
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if patience == Patience::None && operations.len() < 2 {
             return None;
         }
-        if let Some(selected) = Attempt::new(operations).wait(deadline) {
-            return Some(selected);
+        match Attempt::new(operations).wait(patience) {
+            Outcome::Chosen(selected) => return Some(selected),
+            Outcome::Partner => {}
+            Outcome::Late if patience == Patience::None => return None,
+            Outcome::Late => {
+                let Patience::Until(Some(deadline)) = patience else { continue };
+                if Instant::now() >= deadline {
+                    // A clock may be due, too; nobody else has anything for us.
+                    return try_each(operations);
+                }
+            }
         }
     }
 }
@@ -144,6 +154,16 @@ fn try_each<'a, H: Handle + ?Sized>(operations: &[Operation<'a, H>]) -> Option<S
     })
 }
 
+/// What came of an attempt.
+enum Outcome<'a> {
+    /// A partner chose.
+    Chosen(SelectedOperation<'a>),
+    /// A partner was there as it listed itself.
+    Partner,
+    /// There was none, in time. At the moment of the last listing no operation was possible.
+    Late,
+}
+
 /// One time through list, park and leave.
 struct Attempt<'o, 'a, H: Handle + ?Sized> {
     operations: &'o mut [Operation<'a, H>],
@@ -155,21 +175,28 @@ impl<'o, 'a, H: Handle + ?Sized> Attempt<'o, 'a, H> {
         Attempt { operations, record: spare_record() }
     }
 
-    /// Returns what was chosen by others; `None` if it is time to try.
-    fn wait(mut self, deadline: Option<Instant>) -> Option<SelectedOperation<'a>> {
-        let until = earliest(self.operations, deadline);
-        let mut is_listed = false;
-        wait_until(Reason::Select, until, |waker| {
-            if !is_listed {
-                is_listed = true;
-                if !self.list(waker) {
-                    return Some(());
-                }
+    fn wait(mut self, patience: Patience) -> Outcome<'a> {
+        let found = match patience {
+            Patience::None => with_waker(|waker| (!self.list(waker)).then_some(())),
+            Patience::Until(deadline) => {
+                let until = earliest(self.operations, deadline);
+                let mut is_listed = false;
+                wait_until(Reason::Select, until, |waker| {
+                    if !is_listed {
+                        is_listed = true;
+                        if !self.list(waker) {
+                            return Some(());
+                        }
+                    }
+                    self.record.chosen().map(drop)
+                })
             }
-            self.record.chosen().map(drop)
-        });
-        let (operation, token) = self.leave()?;
-        Some(operation.selected(token))
+        };
+        match (self.leave(), found) {
+            (Some((operation, token)), _) => Outcome::Chosen(operation.selected(token)),
+            (None, Some(())) => Outcome::Partner,
+            (None, None) => Outcome::Late,
+        }
     }
 
     /// Whether there was no partner.
