@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tarae::channel::{Receiver, Select, Sender, bounded, broadcast, oneshot, select, unbounded};
 use tarae::sync::mpsc;
@@ -205,6 +205,50 @@ fn no_message_is_lost_with_a_cancelled_receiver() {
             });
         }
     }
+}
+
+/// A message is handed to somebody who was cancelled a moment ago: while it unwinds it is still in the list.
+#[test]
+fn a_message_given_to_one_that_unwinds_goes_back() {
+    let mut random = Random::from_environment();
+    within_limit(move || {
+        let runtime = runtime(2);
+        let mut put_back = [0, 0];
+        let deadline = Instant::now() + ms(1500);
+        while Instant::now() < deadline && put_back.iter().any(|count| *count < 20) {
+            let (sender, receiver) = bounded(0);
+            let is_select = random.below(2) == 0;
+            let waits = Arc::new(AtomicBool::new(false));
+            let victim = runtime.spawn({
+                let (receiver, waits) = (receiver.clone(), Arc::clone(&waits));
+                move || {
+                    let never = tarae::channel::never::<i32>();
+                    waits.store(true, Ordering::Relaxed);
+                    if is_select {
+                        select! { recv(receiver) -> message => message, recv(never) -> message => message }
+                    } else {
+                        receiver.recv()
+                    }
+                }
+            });
+            support::spin_while(|| !waits.load(Ordering::Relaxed));
+            spin_for(Duration::from_micros(20 + random.below(20)));
+            victim.cancel();
+            spin_for(Duration::from_micros(random.below(40)));
+            let sent = sender.try_send(1).is_ok();
+            let received = matches!(victim.join(), Ok(Ok(1)));
+            let is_left = receiver.try_recv().is_ok();
+            assert_eq!(usize::from(sent), usize::from(received) + usize::from(is_left));
+            put_back[usize::from(is_select)] += usize::from(is_left);
+        }
+        println!("put back by a receive and by a select: {put_back:?}");
+        runtime.shutdown_timeout(LIMIT).expect("everyone ends");
+    });
+}
+
+fn spin_for(duration: Duration) {
+    let start = Instant::now();
+    support::spin_while(|| start.elapsed() < duration);
 }
 
 #[test]
