@@ -12,6 +12,7 @@
 //! | [`idle`] | `tarae-sched/src/idle.rs` | work queued while everybody sleeps, a monitor that rests while a worker is awake |
 //! | [`stock`] | `tarae-context/src/stock.rs` | a shortage that nobody mends |
 //! | [`notify`] | `tarae-reactor/src/notify.rs` | a poll that sleeps through a notification |
+//! | [`channel`] | `tarae-channel/src/core/` | a message lost or twice, a sender and a receiver who both sleep, a select that has two |
 //! | [`side`] | `tarae-reactor/src/side.rs` | an event between a try and the wait for it that is lost |
 //!
 //! A model that sleeps where it should have been woken never ends; loom says *deadlock*, or, if it spins, that it *exceeded
@@ -22,6 +23,7 @@
 
 #![cfg_attr(not(test), forbid(unsafe_code))]
 
+mod channel;
 mod hold;
 mod idle;
 mod next_slot;

@@ -36,9 +36,11 @@
 #![forbid(unsafe_code)]
 
 pub mod callback;
+pub mod channel;
 pub mod generator;
 pub mod local;
 pub mod net;
+pub mod sync;
 pub mod thread;
 
 #[doc(hidden)]

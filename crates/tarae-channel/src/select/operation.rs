@@ -1,0 +1,97 @@
+//! An operation that was chosen, and is to be completed.
+
+use std::fmt;
+use std::ptr;
+
+use super::handle::{Handle, Token};
+use crate::core::Reserved;
+use crate::error::{RecvError, SendError};
+use crate::receiver::{Flavor, Receiver};
+use crate::sender::Sender;
+
+/// An operation that a [`Select`](crate::Select) has chosen; [`send`](Self::send) or [`recv`](Self::recv) completes it.
+///
+/// # Panics
+///
+/// If it is dropped without. What it had been granted goes back; a partner goes on waiting.
+#[must_use]
+pub struct SelectedOperation<'a> {
+    handle: &'a dyn Handle,
+    index: usize,
+    /// `None` once it is completed.
+    token: Option<Token>,
+}
+
+impl<'a> SelectedOperation<'a> {
+    pub(crate) fn new(handle: &'a dyn Handle, index: usize, token: Token) -> SelectedOperation<'a> {
+        SelectedOperation { handle, index, token: Some(token) }
+    }
+
+    /// Returns the index of the operation.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Completes a send.
+    ///
+    /// # Errors
+    ///
+    /// Gives the message back if all receivers are gone.
+    ///
+    /// # Panics
+    ///
+    /// If `s` is not the sender that was chosen.
+    pub fn send<T>(mut self, s: &Sender<T>, msg: T) -> Result<(), SendError<T>> {
+        assert!(self.is_of(ptr::from_ref(s).cast()), "passed a sender that wasn't selected");
+        match self.token.take() {
+            Some(Token::Send(reserved)) if reserved != Reserved::Closed => {
+                s.channel.with(|core, wakes| core.send_reserved(reserved, msg, wakes)).map_err(SendError)
+            }
+            _ => Err(SendError(msg)),
+        }
+    }
+
+    /// Completes a receive.
+    ///
+    /// # Parks
+    ///
+    /// With capacity zero, while another select that has chosen to send makes its message; should it never, until there is another.
+    ///
+    /// # Errors
+    ///
+    /// If there is no message, and all senders are gone.
+    ///
+    /// # Panics
+    ///
+    /// If `r` is not the receiver that was chosen.
+    pub fn recv<T>(mut self, r: &Receiver<T>) -> Result<T, RecvError> {
+        assert!(self.is_of(ptr::from_ref(r).cast()), "passed a receiver that wasn't selected");
+        match (&r.flavor, self.token.take()) {
+            (Flavor::Channel(channel), Some(Token::Receive(place))) => {
+                channel.recv_at(Some(place), None).map_err(|_| RecvError)
+            }
+            (Flavor::Clock(_, message), Some(Token::Moment(moment))) => Ok(message(moment)),
+            _ => unreachable!("a token is of the kind of its handle"),
+        }
+    }
+
+    fn is_of(&self, handle: *const ()) -> bool {
+        ptr::addr_eq(ptr::from_ref(self.handle), handle)
+    }
+}
+
+impl fmt::Debug for SelectedOperation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("SelectedOperation { .. }")
+    }
+}
+
+impl Drop for SelectedOperation<'_> {
+    fn drop(&mut self) {
+        let Some(token) = self.token.take() else { return };
+        self.handle.withdraw(token);
+        if !std::thread::panicking() {
+            panic!("dropped `SelectedOperation` without completing the operation");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! `std::sync`, for coroutines and kernel threads.
+
+pub mod mpsc;
