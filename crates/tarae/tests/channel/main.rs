@@ -1,0 +1,28 @@
+//! `tarae::channel`: what crossbeam-channel does is the specification, and the suite passes on both.
+//!
+//! Which of the two is tested is named in [`subject`] alone. Every test that runs `everywhere` (see [`crew`]) runs on kernel
+//! threads, on coroutines of 1, 2 and 8 workers, and on both mixed, where the one who waits and the one who wakes are of
+//! different kinds. crossbeam-channel blocks the kernel thread, so with it there are kernel threads only.
+//!
+//! The header of each file says which faults its tests would catch.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+/// Who is tested: the one place that names it.
+mod subject {
+    pub(crate) use crossbeam_channel as channel;
+
+    /// Whether its waits park coroutines, rather than block the kernel thread under them.
+    pub(crate) const ON_COROUTINES: bool = false;
+}
+
+mod counted;
+mod crew;
+
+mod array;
+mod disconnect;
+mod list;
+mod timing;
+mod waiting;
+mod zero;
