@@ -22,7 +22,14 @@ mod crew;
 
 mod array;
 mod disconnect;
+mod drops;
+mod errors;
+mod iter;
 mod list;
+mod same_channel;
+mod tick;
+mod timers;
 mod timing;
+mod traits;
 mod waiting;
 mod zero;
