@@ -7,7 +7,7 @@
 use crate::counted::{Ledger, assert_each_once};
 use crate::crew::{Crew, alone, everywhere, join_all};
 use crate::subject::channel::{Receiver, Select, Sender, bounded, select};
-use crate::support::ms;
+use crate::support::{LIMIT, ms};
 
 #[test]
 fn a_select_does_not_meet_itself() {
@@ -257,8 +257,8 @@ fn a_partner_that_was_chosen_by_another_is_not_waited_for() {
         for round in 0..60 {
             let (a, from_a) = bounded(0);
             let (b, from_b) = bounded(0);
-            let first = crew.spawn(move || a.send_timeout(round, ms(30)).is_ok());
-            let second = crew.spawn(move || b.send_timeout(round, ms(30)).is_ok());
+            let first = crew.spawn(move || a.send_timeout(round, LIMIT).is_ok());
+            let second = crew.spawn(move || b.send_timeout(round, LIMIT).is_ok());
             let got = select! {
                 recv(from_a) -> got => (got.ok(), 'a'),
                 recv(from_b) -> got => (got.ok(), 'b'),
