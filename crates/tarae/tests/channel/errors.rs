@@ -109,12 +109,15 @@ fn errors_are_values() {
     value(TryRecvError::Empty, TryRecvError::Disconnected);
     value(RecvTimeoutError::Timeout, RecvTimeoutError::Disconnected);
     // Those that have one value only.
-    let alike = |same: bool| assert!(same);
-    alike(RecvError.clone() == RecvError);
-    alike(TrySelectError.clone() == TrySelectError);
-    alike(SelectTimeoutError.clone() == SelectTimeoutError);
-    alike(TryReadyError.clone() == TryReadyError);
-    alike(ReadyTimeoutError.clone() == ReadyTimeoutError);
+    fn single<T: Copy + Eq + Debug>(value: T) {
+        let copy = value;
+        assert_eq!(copy, value);
+    }
+    single(RecvError);
+    single(TrySelectError);
+    single(SelectTimeoutError);
+    single(TryReadyError);
+    single(ReadyTimeoutError);
 }
 
 #[test]

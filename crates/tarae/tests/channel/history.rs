@@ -55,7 +55,9 @@ fn send(sender: &Sender<u64>, message: u64, way: Way) -> Did {
         Way::Try => sender.try_send(message).is_ok(),
         Way::Timeout => sender.send_timeout(message, ms(1)).is_ok(),
         Way::Select => select! { send(sender, message) -> sent => sent.is_ok(), default => false },
-        Way::SelectTimeout => select! { send(sender, message) -> sent => sent.is_ok(), default(ms(1)) => false },
+        Way::SelectTimeout => {
+            select! { send(sender, message) -> sent => sent.is_ok(), default(ms(1)) => false }
+        }
     };
     if sent { Did::Send(message) } else { Did::Full }
 }
@@ -212,7 +214,9 @@ fn who_has_sent_finds_a_message() {
                                 0 => receiver.try_recv().is_ok(),
                                 1 => receiver.recv_timeout(ms(0)).is_ok(),
                                 2 => select! { recv(receiver) -> got => got.is_ok(), default => false },
-                                _ => select! { recv(receiver) -> got => got.is_ok(), default(ms(0)) => false },
+                                _ => {
+                                    select! { recv(receiver) -> got => got.is_ok(), default(ms(0)) => false }
+                                }
                             };
                             assert!(found, "round {round} of thread {number}");
                         }
@@ -240,7 +244,8 @@ fn the_checker_tells_right_from_wrong() {
     assert!(!is_possible(&in_turn(&[Receive(1), Send(1)]), 2), "not yet sent");
     assert!(!is_possible(&in_turn(&[Send(1), Receive(1), Receive(1)]), 2), "doubled");
     // Beside each other, either order will do.
-    let beside = [event(0, 3, Send(1)), event(1, 4, Send(2)), event(5, 6, Receive(2)), event(7, 8, Receive(1))];
+    let beside =
+        [event(0, 3, Send(1)), event(1, 4, Send(2)), event(5, 6, Receive(2)), event(7, 8, Receive(1))];
     assert!(is_possible(&beside, 2));
     let empty_beside = [event(0, 3, Send(1)), event(1, 2, Empty), event(4, 5, Receive(1))];
     assert!(is_possible(&empty_beside, 1));

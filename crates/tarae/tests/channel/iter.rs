@@ -56,10 +56,7 @@ fn an_iterator_takes_no_more_than_it_yields() {
             (0..9).for_each(|message| sender.send(message).unwrap());
             assert_eq!(receiver.iter().next(), Some(0));
             assert_eq!(receiver.iter().take(2).collect::<Vec<_>>(), [1, 2]);
-            for message in &receiver {
-                assert_eq!(message, 3);
-                break;
-            }
+            assert_eq!((&receiver).into_iter().next(), Some(3));
             assert_eq!(receiver.try_iter().next(), Some(4));
             assert_eq!(receiver.len(), 4);
             let mut owned = receiver.clone().into_iter();

@@ -35,6 +35,7 @@ mod select_fair;
 mod select_macro;
 mod select_macro_syntax;
 mod select_panics;
+mod select_waits;
 mod select_zero;
 mod stress;
 mod stress_select;

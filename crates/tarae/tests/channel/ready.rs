@@ -213,7 +213,9 @@ fn a_partner_in_a_queue_is_ready() {
         let mut select = Select::new();
         let case = select.recv(&receiver);
         // What is ready may be so no longer, and is asked for again.
-        until_done(&mut select, case, || receiver.try_recv().ok().inspect(|got| assert_eq!(*got, 1)).is_some());
+        until_done(&mut select, case, || {
+            receiver.try_recv().ok().inspect(|got| assert_eq!(*got, 1)).is_some()
+        });
         sending.join().unwrap();
         let receiving = crew.spawn(move || receiver.recv());
         let mut select = Select::new();

@@ -25,8 +25,8 @@ fn ends_stay_the_same_when_they_move_and_when_the_other_side_has_gone() {
     let (sender, receiver) = bounded::<i32>(1);
     let clone = Box::new(sender.clone());
     drop(receiver);
-    let moved = vec![sender];
-    assert!(moved[0].same_channel(&clone));
+    let moved = Box::new(sender);
+    assert!(moved.same_channel(&clone));
 }
 
 #[test]

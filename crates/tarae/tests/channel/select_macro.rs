@@ -16,7 +16,11 @@ fn the_case_that_is_ready_is_taken() {
         let (first, from_first) = unbounded();
         let (second, from_second) = bounded(1);
         for round in 0..100 {
-            if round % 2 == 0 { first.send(round).unwrap() } else { second.send(round).unwrap() }
+            if round % 2 == 0 {
+                first.send(round).unwrap()
+            } else {
+                second.send(round).unwrap()
+            }
             select! {
                 recv(from_first) -> got => assert_eq!((round % 2, got), (0, Ok(round))),
                 recv(from_second) -> got => assert_eq!((round % 2, got), (1, Ok(round))),
@@ -201,9 +205,8 @@ fn a_fan_in_keeps_the_order_of_each() {
         let (a, from_a) = bounded(0);
         let (b, from_b) = bounded(2);
         let (c, from_c) = unbounded();
-        let sending = [a, b, c].map(|sender| {
-            crew.spawn(move || (0..200_usize).for_each(|number| sender.send(number).unwrap()))
-        });
+        let sending = [a, b, c]
+            .map(|sender| crew.spawn(move || (0..200_usize).for_each(|number| sender.send(number).unwrap())));
         let (mut seen, mut open) = ([vec![], vec![], vec![]], 3);
         let (mut from_a, mut from_b, mut from_c) = (from_a, from_b, from_c);
         while open > 0 {

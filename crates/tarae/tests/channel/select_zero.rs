@@ -63,7 +63,11 @@ fn a_select_does_not_meet_itself_but_does_meet_others() {
 }
 
 /// Two selects beside each other, each of which sends or receives on one channel: they are matched in pairs.
-fn matched(crew: &Crew, count: usize, exchange: fn(&Sender<usize>, &Receiver<usize>, usize) -> Option<usize>) {
+fn matched(
+    crew: &Crew,
+    count: usize,
+    exchange: fn(&Sender<usize>, &Receiver<usize>, usize) -> Option<usize>,
+) {
     let (sender, receiver) = bounded(0);
     let hands = (0..count).map(|number| {
         let (sender, receiver) = (sender.clone(), receiver.clone());

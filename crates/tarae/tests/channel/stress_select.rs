@@ -215,7 +215,8 @@ fn a_select_that_sends_and_receives_in_both_directions() {
             }));
         }
         let values = ledger.clone();
-        let feeding = crew.spawn(move || (0..VALUES).for_each(|number| first.send(values.value(number)).unwrap()));
+        let feeding =
+            crew.spawn(move || (0..VALUES).for_each(|number| first.send(values.value(number)).unwrap()));
         let received: Vec<usize> = source.iter().map(|value| value.number()).collect();
         feeding.join();
         join_all(stages);

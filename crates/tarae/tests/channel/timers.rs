@@ -83,7 +83,10 @@ fn a_timer_holds_one_at_most() {
         for timer in [after(ms(15)), at(soon)] {
             let expect = |length: usize| {
                 assert_eq!(timer.capacity(), Some(1));
-                assert_eq!((timer.len(), timer.is_empty(), timer.is_full()), (length, length == 0, length == 1));
+                assert_eq!(
+                    (timer.len(), timer.is_empty(), timer.is_full()),
+                    (length, length == 0, length == 1)
+                );
             };
             until(soon, || (timer.len(), timer.is_empty(), timer.is_full()) == (0, true, false));
             tarae::thread::sleep_until(soon + ms(1));

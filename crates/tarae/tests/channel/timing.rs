@@ -6,9 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::crew::{alone, everywhere};
-use crate::subject::channel::{
-    Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded, unbounded,
-};
+use crate::subject::channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded, unbounded};
 use crate::support::{LIMIT, MOMENT, ms};
 
 fn full<T: Clone>(message: &T) -> [(Sender<T>, Receiver<T>); 3] {
