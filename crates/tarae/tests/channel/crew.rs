@@ -149,6 +149,14 @@ pub(crate) fn join_all<T>(hands: impl IntoIterator<Item = Hand<T>>) -> Vec<T> {
 /// Runs `body`, which panics, and returns the text of its panic. The panic hook says nothing of it.
 #[track_caller]
 pub(crate) fn panic_of<T>(body: impl FnOnce() -> T) -> String {
+    match quietly(body) {
+        Ok(_) => panic!("it did not panic"),
+        Err(payload) => text_of(&*payload).to_owned(),
+    }
+}
+
+/// Runs `body`, which may panic. The panic hook says nothing of it.
+pub(crate) fn quietly<T>(body: impl FnOnce() -> T) -> thread::Result<T> {
     thread_local! {
         static EXPECTED: Cell<bool> = const { Cell::new(false) };
     }
@@ -164,8 +172,5 @@ pub(crate) fn panic_of<T>(body: impl FnOnce() -> T) -> String {
     EXPECTED.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(body));
     EXPECTED.set(false);
-    match outcome {
-        Ok(_) => panic!("it did not panic"),
-        Err(payload) => text_of(&*payload).to_owned(),
-    }
+    outcome
 }

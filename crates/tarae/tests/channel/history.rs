@@ -11,10 +11,12 @@
 //! was room, or `Empty` though there was a message, all the time of an operation; a timeout that took the message along.
 
 use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::crew::{Crew, everywhere, join_all};
+use crate::subject::SELECTED_SENDS_ARE_SEEN_AT_ONCE;
 use crate::subject::channel::{Receiver, Sender, bounded, select, unbounded};
 use crate::support::ms;
 use crate::support::seed::Random;
@@ -26,6 +28,10 @@ const OPERATIONS: u64 = 5;
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Did {
     Send(u64),
+    /// The first half of a send by a select: from then on it has a place.
+    Reserve,
+    /// The second half: the message is in that place.
+    Put(u64),
     /// It found no room.
     Full,
     Receive(u64),
@@ -34,11 +40,18 @@ enum Did {
 }
 
 /// An operation, from when to when, and what it did.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Event {
     begin: u64,
     end: u64,
+    way: Way,
     did: Did,
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:2} to {:2}: {:?} by {:?}", self.begin, self.end, self.did, self.way)
+    }
 }
 
 /// How the operations of a history wait: not at all, for a moment, or as a select does.
@@ -73,21 +86,22 @@ fn receive(receiver: &Receiver<u64>, way: Way) -> Did {
 }
 
 /// Lets a few do random operations, and returns what happened.
-fn record(crew: &Crew, random: &mut Random, (sender, receiver): (Sender<u64>, Receiver<u64>)) -> Vec<Event> {
+fn record(crew: &Crew, random: &mut Random, ends: (Sender<u64>, Receiver<u64>), ways: &[Way]) -> Vec<Event> {
+    let (sender, receiver) = ends;
     let clock = Arc::new(AtomicU64::new(0));
     let threads = (0..THREADS).map(|thread| {
         let (sender, receiver, clock) = (sender.clone(), receiver.clone(), clock.clone());
-        let mut random = random.split();
+        let (mut random, ways) = (random.split(), ways.to_vec());
         crew.spawn(move || {
             let mut events = Vec::new();
             for operation in 0..OPERATIONS {
-                let way = [Way::Try, Way::Timeout, Way::Select, Way::SelectTimeout][random.below(4) as usize];
+                let way = ways[random.below(ways.len() as u64) as usize];
                 let begin = clock.fetch_add(1, Ordering::SeqCst);
                 let did = match random.below(2) {
                     0 => send(&sender, thread * OPERATIONS + operation, way),
                     _ => receive(&receiver, way),
                 };
-                events.push(Event { begin, end: clock.fetch_add(1, Ordering::SeqCst), did });
+                events.push(Event { begin, end: clock.fetch_add(1, Ordering::SeqCst), way, did });
                 if random.below(3) == 0 {
                     tarae::yield_now();
                 }
@@ -100,9 +114,15 @@ fn record(crew: &Crew, random: &mut Random, (sender, receiver): (Sender<u64>, Re
 
 /// Whether a queue of this capacity could have done so.
 fn is_possible(events: &[Event], capacity: usize) -> bool {
+    let in_halves = |event: &Event| match (event.did, event.way) {
+        (Did::Send(message), Way::Select | Way::SelectTimeout) if !SELECTED_SENDS_ARE_SEEN_AT_ONCE => {
+            vec![Event { did: Did::Reserve, ..*event }, Event { did: Did::Put(message), ..*event }]
+        }
+        _ => vec![*event],
+    };
+    let events: Vec<Event> = events.iter().flat_map(in_halves).collect();
     assert!(events.len() <= 32);
-    let mut refuted = HashSet::new();
-    place_the_rest(events, 0, &mut VecDeque::new(), capacity, &mut refuted)
+    place_the_rest(&events, 0, &mut VecDeque::new(), capacity, &mut HashSet::new())
 }
 
 /// Tries to put the events that are not in `placed` into an order, beginning with `queue`.
@@ -119,17 +139,31 @@ fn place_the_rest(
     if !refuted.insert((placed, queue.iter().copied().collect())) {
         return false;
     }
-    let rest = |index: &usize| placed & (1 << index) == 0;
+    let is_placed = |index: usize| placed & (1 << index) != 0;
+    let rest = |index: &usize| !is_placed(*index);
+    let half_done =
+        |index: &usize| is_placed(*index) && events[*index].did == Did::Reserve && !is_placed(index + 1);
+    let reserved = (0..events.len()).filter(half_done).count();
     // Whoever began after another one's end comes after it.
     let first_end = (0..events.len()).filter(rest).map(|index| events[index].end).min().expect("one is left");
+    let is_handed_over = queue.len().saturating_add(reserved) > capacity;
     for index in (0..events.len()).filter(rest).filter(|index| events[*index].begin <= first_end) {
+        if is_handed_over && !matches!(events[index].did, Did::Receive(_)) {
+            continue;
+        }
         let mut after = queue.clone();
         let fits = match events[index].did {
             Did::Send(message) => {
                 after.push_back(message);
-                after.len() <= capacity
+                // Past a place that is kept for somebody, it can only be handed over to one who waits.
+                after.len() + reserved <= capacity || (reserved > 0 && after.len() == 1)
             }
-            Did::Full => after.len() == capacity,
+            Did::Reserve => after.len() + reserved < capacity,
+            Did::Put(message) => {
+                after.push_back(message);
+                is_placed(index - 1)
+            }
+            Did::Full => after.len() + reserved == capacity,
             Did::Receive(message) => after.pop_front() == Some(message),
             Did::Empty => after.is_empty(),
         };
@@ -148,54 +182,67 @@ fn assert_possible(events: &mut [Event], capacity: usize) {
     }
 }
 
-#[test]
-fn small_channels_are_queues() {
-    everywhere(|crew| {
-        let mut random = Random::from_environment();
-        for capacity in [1, 2, 3] {
-            for _ in 0..40 {
-                let mut events = record(crew, &mut random, bounded(capacity));
-                assert_possible(&mut events, capacity);
-            }
+const PLAIN: [Way; 2] = [Way::Try, Way::Timeout];
+const ALL: [Way; 4] = [Way::Try, Way::Timeout, Way::Select, Way::SelectTimeout];
+
+#[track_caller]
+fn are_queues(crew: &Crew, ways: &[Way]) {
+    let mut random = Random::from_environment();
+    for capacity in [1, 2, 3] {
+        for _ in 0..40 {
+            let mut events = record(crew, &mut random, bounded(capacity), ways);
+            assert_possible(&mut events, capacity);
         }
-    });
+    }
+    for _ in 0..40 {
+        let mut events = record(crew, &mut random, unbounded(), ways);
+        assert_possible(&mut events, usize::MAX);
+    }
 }
 
 #[test]
-fn unbounded_channels_are_queues() {
-    everywhere(|crew| {
-        let mut random = Random::from_environment();
-        for _ in 0..80 {
-            let mut events = record(crew, &mut random, unbounded());
-            assert_possible(&mut events, usize::MAX);
+fn small_channels_are_queues() {
+    everywhere(|crew| are_queues(crew, &PLAIN));
+}
+
+#[test]
+fn small_channels_are_queues_for_selects_too() {
+    everywhere(|crew| are_queues(crew, &ALL));
+}
+
+#[track_caller]
+fn meets(crew: &Crew, ways: &[Way]) {
+    let mut random = Random::from_environment();
+    let mut meetings = 0;
+    for _ in 0..80 {
+        let mut events = record(crew, &mut random, bounded(0), ways);
+        events.sort_by_key(|event| event.begin);
+        let sent = events.iter().filter_map(|event| match event.did {
+            Did::Send(message) => Some((message, event)),
+            _ => None,
+        });
+        for (message, send) in sent {
+            let mut takers = events.iter().filter(|event| event.did == Did::Receive(message));
+            let taker = takers.next().unwrap_or_else(|| panic!("{message} was taken by nobody: {events:#?}"));
+            assert!(takers.next().is_none(), "{message} is doubled: {events:#?}");
+            assert!(send.begin < taker.end && taker.begin < send.end, "{send:?} and {taker:?}: {events:#?}");
+            meetings += 1;
         }
-    });
+        let taken = events.iter().filter(|event| matches!(event.did, Did::Receive(_))).count();
+        let sent = events.iter().filter(|event| matches!(event.did, Did::Send(_))).count();
+        assert_eq!(sent, taken, "{events:#?}");
+    }
+    assert!(meetings > 0, "they never met");
 }
 
 #[test]
 fn a_send_and_its_receive_overlap_where_nothing_is_kept() {
-    everywhere(|crew| {
-        let mut random = Random::from_environment();
-        let mut meetings = 0;
-        for _ in 0..80 {
-            let events = record(crew, &mut random, bounded(0));
-            let sent = events.iter().filter_map(|event| match event.did {
-                Did::Send(message) => Some((message, event)),
-                _ => None,
-            });
-            for (message, send) in sent {
-                let mut takers = events.iter().filter(|event| event.did == Did::Receive(message));
-                let taker = takers.next().unwrap_or_else(|| panic!("{message} is lost: {events:#?}"));
-                assert!(takers.next().is_none(), "{message} is doubled: {events:#?}");
-                assert!(send.begin < taker.end && taker.begin < send.end, "{send:?} and {taker:?}");
-                meetings += 1;
-            }
-            let taken = events.iter().filter(|event| matches!(event.did, Did::Receive(_))).count();
-            let sent = events.iter().filter(|event| matches!(event.did, Did::Send(_))).count();
-            assert_eq!(sent, taken, "{events:#?}");
-        }
-        assert!(meetings > 0, "they never met");
-    });
+    everywhere(|crew| meets(crew, &PLAIN));
+}
+
+#[test]
+fn a_send_and_its_receive_overlap_where_nothing_is_kept_for_selects_too() {
+    everywhere(|crew| meets(crew, &ALL));
 }
 
 /// After a send of its own there is something for a thread to receive, as each takes no more than it has sent.
@@ -231,7 +278,7 @@ fn who_has_sent_finds_a_message() {
 /// The checker itself: it refuses what no queue does.
 #[test]
 fn the_checker_tells_right_from_wrong() {
-    let event = |begin, end, did| Event { begin, end, did };
+    let event = |begin, end, did| Event { begin, end, way: Way::Try, did };
     let in_turn = |all: &[Did]| -> Vec<Event> {
         all.iter().enumerate().map(|(at, did)| event(2 * at as u64, 2 * at as u64 + 1, *did)).collect()
     };

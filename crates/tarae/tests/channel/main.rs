@@ -15,6 +15,10 @@ mod subject {
 
     /// Whether its waits park coroutines, rather than block the kernel thread under them.
     pub(crate) const ON_COROUTINES: bool = false;
+
+    /// Whether a receiver sees the message of a send as soon as a select has chosen it. If not, the send has its place
+    /// from then on, and its message when it is completed: meanwhile the channel can be full and have nothing to receive.
+    pub(crate) const SELECTED_SENDS_ARE_SEEN_AT_ONCE: bool = true;
 }
 
 mod counted;
