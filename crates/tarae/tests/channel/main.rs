@@ -9,7 +9,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-/// Who is tested: the one place that names it.
+/// Who is tested: the one place that names it. crossbeam-channel has neither of what `oneshot_broadcast.rs` tests: with
+/// `tarae::channel` that file is a module as the others below.
 mod subject {
     pub(crate) use crossbeam_channel as channel;
 

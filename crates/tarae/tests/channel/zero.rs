@@ -255,11 +255,11 @@ fn messages_of_no_size_and_of_much_size_are_handed_over() {
         let (large, all_of_it) = bounded(0);
         let sending = crew.spawn(move || {
             (0..50).for_each(|_| sender.send(()).unwrap());
-            (0..50).for_each(|round| large.send([round; 512]).unwrap());
+            (0..50).for_each(|round| large.send([round; 128]).unwrap());
         });
         assert_eq!(receiver.iter().take(50).count(), 50);
         for round in 0..50_u64 {
-            assert_eq!(all_of_it.recv(), Ok([round; 512]));
+            assert_eq!(all_of_it.recv(), Ok([round; 128]));
         }
         sending.join();
     });
