@@ -187,9 +187,9 @@ fn broadcast_wakes_all_who_wait() {
         let (sender, first) = broadcast::channel(4);
         let mut receivers = vec![first];
         receivers.extend((0..4).map(|_| sender.subscribe()));
-        let receiving = receivers.into_iter().map(|mut receiver| {
-            crew.spawn(move || (receiver.recv(), receiver.recv(), receiver.recv()))
-        });
+        let receiving = receivers
+            .into_iter()
+            .map(|mut receiver| crew.spawn(move || (receiver.recv(), receiver.recv(), receiver.recv())));
         let receiving: Vec<_> = receiving.collect();
         tarae::sleep(ms(5));
         sender.send(1).unwrap();
@@ -269,7 +269,9 @@ fn broadcast_receivers_see_the_same_order_and_count_what_they_miss() {
 #[test]
 fn broadcast_drops_what_all_have_seen_or_nobody_can() {
     #[derive(Clone)]
-    struct Shared(#[allow(dead_code, reason = "its drop is counted")] std::sync::Arc<crate::counted::Counted>);
+    struct Shared(
+        #[allow(dead_code, reason = "its drop is counted")] std::sync::Arc<crate::counted::Counted>,
+    );
     alone(|| {
         let ledger = Ledger::new(6);
         let value = |number| Shared(std::sync::Arc::new(ledger.value(number)));
