@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::support::{hush, ms, panic_on_purpose};
+use crate::support::{bounded, hush, ms, panic_on_purpose};
 
 /// What a value prints, on one line and on many. A guard is gone afterwards.
 fn debug<T: Debug>(value: T) -> String {
@@ -22,16 +22,16 @@ fn error<T: Error>(value: T) -> String {
 /// Evaluates the same statements with the subject's types and with std's, and compares the texts that they make.
 macro_rules! same {
     ($texts:block) => {{
-        let ours: Vec<String> = {
+        let ours: Vec<String> = bounded(|| {
             #[allow(unused_imports, reason = "each uses some of it")]
             use crate::subject::sync::{mpsc::*, *};
             $texts
-        };
-        let stds: Vec<String> = {
+        });
+        let stds: Vec<String> = bounded(|| {
             #[allow(unused_imports, reason = "each uses some of it")]
             use std::sync::{mpsc::*, *};
             $texts
-        };
+        });
         assert_eq!(ours, stds);
     }};
 }
@@ -164,10 +164,8 @@ fn condvar_barrier_and_their_results() {
     same!({
         let mutex = Mutex::new(1);
         let condvar = Condvar::new();
-        vec![
-            debug(condvar.wait_timeout_while(mutex.lock().unwrap(), ms(1), |_| true).unwrap().1),
-            debug(condvar.wait_timeout_while(mutex.lock().unwrap(), ms(1), |_| false).unwrap()),
-        ]
+        let late = condvar.wait_timeout_while(mutex.lock().unwrap(), ms(1), |_| true).unwrap().1;
+        vec![debug(late), debug(condvar.wait_timeout_while(mutex.lock().unwrap(), ms(1), |_| false).unwrap())]
     });
 }
 
