@@ -51,7 +51,8 @@ pub(crate) fn items(pages: &Path) -> BTreeSet<String> {
                 "mod" => folder.join(&name).join("index.html"),
                 kind => folder.join(format!("{kind}.{name}.html")),
             };
-            let page = fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+            let page =
+                fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
             // What is said of the item itself stands before its description.
             let (head, _) = page.split_once("docblock").expect("every item is described");
             if is_unstable(head) {
