@@ -88,6 +88,32 @@ fn a_row_that_says_no_says_why() {
     assert!(silent.is_empty(), "{silent:#?}");
 }
 
+/// What the table calls std's own is std's own: the functions below would not compile otherwise.
+#[test]
+fn what_is_called_stds_own_is() {
+    use subject::{sync, thread};
+    let _: fn(sync::Arc<u8>) -> std::sync::Arc<u8> = |same| same;
+    let _: fn(sync::Weak<u8>) -> std::sync::Weak<u8> = |same| same;
+    let _: fn(sync::atomic::AtomicU8) -> std::sync::atomic::AtomicU8 = |same| same;
+    let _: fn(sync::atomic::Ordering) -> std::sync::atomic::Ordering = |same| same;
+    let _: fn(thread::AccessError) -> std::thread::AccessError = |same| same;
+    let _: fn(thread::LocalKey<u8>) -> std::thread::LocalKey<u8> = |same| same;
+    let _: fn(thread::Result<u8>) -> std::thread::Result<u8> = |same| same;
+    let shown = [
+        "sync::Arc",
+        "sync::Weak",
+        "sync::atomic",
+        "thread::AccessError",
+        "thread::LocalKey",
+        "thread::Result",
+        "thread::available_parallelism",
+        "thread::panicking",
+    ];
+    let rows = rows();
+    let called = rows.iter().filter(|(_, row)| row.note.starts_with("std's own")).map(|(item, _)| *item);
+    assert_eq!(called.collect::<Vec<_>>(), shown);
+}
+
 #[test]
 fn the_list_is_that_of_the_compilers_own_documentation() {
     let Some(pages) = pages::installed(VERSION) else {

@@ -291,7 +291,7 @@ fn a_receiver_is_turned_into_an_iterator() {
     everywhere(|_| {
         let (sender, receiver) = channel();
         ["a", "b", "c"].into_iter().for_each(|text| sender.send(text).unwrap());
-        assert_eq!((&receiver).into_iter().next(), Some("a"));
+        assert_eq!(IntoIterator::into_iter(&receiver).next(), Some("a"));
         drop(sender);
         let mut rest = receiver.into_iter();
         assert_eq!((rest.next(), rest.next(), rest.next(), rest.next()), (Some("b"), Some("c"), None, None));

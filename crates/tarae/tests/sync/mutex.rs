@@ -189,6 +189,7 @@ fn it_is_made_by_default_and_from_a_value() {
 fn a_static_needs_no_initialiser() {
     everywhere(|threads| {
         static TOTAL: Mutex<(usize, Option<String>)> = Mutex::new((0, None));
+        #[allow(clippy::declare_interior_mutable_const, reason = "each use is one of its own")]
         const EMPTY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
         let before = TOTAL.lock().unwrap().0;
         threads.each(4, |_| TOTAL.lock().unwrap().0 += 1);

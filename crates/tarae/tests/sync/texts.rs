@@ -68,7 +68,7 @@ fn a_mutex_free_held_and_poisoned() {
             panic_on_purpose()
         });
         let guard = mutex.lock().unwrap_err();
-        vec![debug(&mutex), debug(&*guard.into_inner())]
+        vec![debug(&mutex), debug(guard.into_inner())]
     });
 }
 
@@ -85,6 +85,7 @@ fn a_mutex_of_something_unsized() {
 }
 
 #[test]
+#[allow(clippy::readonly_write_lock, reason = "that it is held is what matters")]
 fn a_rwlock_free_read_written_and_poisoned() {
     same!({
         let lock = RwLock::new(Some(1));
@@ -159,7 +160,7 @@ fn condvar_barrier_and_their_results() {
     });
     same!({
         let barrier = Barrier::new(1);
-        vec![debug(&barrier), debug(&barrier.wait())]
+        vec![debug(&barrier), debug(barrier.wait())]
     });
     same!({
         let mutex = Mutex::new(1);
@@ -205,7 +206,7 @@ fn a_once_lock_empty_and_set() {
             inside.set(debug(&cell)).unwrap();
             5
         });
-        vec![inside.into_inner().unwrap(), debug(&cell), debug(&cell.set(6))]
+        vec![inside.into_inner().unwrap(), debug(&cell), debug(cell.set(6))]
     });
 }
 
@@ -228,11 +229,11 @@ fn a_lazy_lock_before_and_after_and_poisoned() {
 fn the_ends_of_channels() {
     same!({
         let (sender, receiver) = channel::<u8>();
-        vec![debug(&sender), debug(&receiver), debug(&receiver.iter()), debug(&receiver.try_iter())]
+        vec![debug(&sender), debug(&receiver), debug(receiver.iter()), debug(receiver.try_iter())]
     });
     same!({
         let (sender, receiver) = sync_channel::<u8>(1);
-        vec![debug(&sender), debug(&receiver.into_iter())]
+        vec![debug(&sender), debug(receiver.into_iter())]
     });
 }
 
@@ -243,14 +244,14 @@ fn the_errors_of_channels() {
     struct Message(u8);
     same!({
         vec![
-            error(&SendError(Message(1))),
-            error(&TrySendError::Full(Message(1))),
-            error(&TrySendError::Disconnected(Message(1))),
-            error(&RecvError),
-            error(&TryRecvError::Empty),
-            error(&TryRecvError::Disconnected),
-            error(&RecvTimeoutError::Timeout),
-            error(&RecvTimeoutError::Disconnected),
+            error(SendError(Message(1))),
+            error(TrySendError::Full(Message(1))),
+            error(TrySendError::Disconnected(Message(1))),
+            error(RecvError),
+            error(TryRecvError::Empty),
+            error(TryRecvError::Disconnected),
+            error(RecvTimeoutError::Timeout),
+            error(RecvTimeoutError::Disconnected),
         ]
     });
     // None of them asks anything of the message.
@@ -269,9 +270,9 @@ fn the_errors_of_channels() {
 fn the_errors_of_channels_become_each_other() {
     same!({
         vec![
-            debug(&TrySendError::from(SendError(1))),
-            debug(&TryRecvError::from(RecvError)),
-            debug(&RecvTimeoutError::from(RecvError)),
+            debug(TrySendError::from(SendError(1))),
+            debug(TryRecvError::from(RecvError)),
+            debug(RecvTimeoutError::from(RecvError)),
         ]
     });
 }

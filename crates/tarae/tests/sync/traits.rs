@@ -133,9 +133,9 @@ fn locks_and_their_guards() {
     same!(RwLockReadGuard<'static>; u8, Local, NotSync, Pinned, Unique, SendObject, Slice);
     same!(RwLockWriteGuard<'static>; u8, Local, NotSync, Pinned, Unique, SendObject, Slice);
     // What the comparison is most of all about.
-    assert!(!<Of<crate::subject::sync::MutexGuard<'static, u8>>>::SEND);
-    assert!(!<Of<crate::subject::sync::RwLockReadGuard<'static, u8>>>::SEND);
-    assert!(!<Of<crate::subject::sync::RwLockWriteGuard<'static, u8>>>::SEND);
+    const { assert!(!<Of<crate::subject::sync::MutexGuard<'static, u8>>>::SEND) };
+    const { assert!(!<Of<crate::subject::sync::RwLockReadGuard<'static, u8>>>::SEND) };
+    const { assert!(!<Of<crate::subject::sync::RwLockWriteGuard<'static, u8>>>::SEND) };
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn channels_their_iterators_and_their_errors() {
     same_mpsc!(RecvError);
     same_mpsc!(TryRecvError);
     same_mpsc!(RecvTimeoutError);
-    assert!(!<Of<crate::subject::sync::mpsc::Receiver<u8>>>::SYNC);
+    const { assert!(!<Of<crate::subject::sync::mpsc::Receiver<u8>>>::SYNC) };
 }
 
 #[test]

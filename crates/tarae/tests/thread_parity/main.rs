@@ -12,7 +12,24 @@ mod locals;
 mod scope;
 mod scope_panics;
 
-use crate::support::{bounded, hush, on_workers};
+use std::sync::Once;
+
+use crate::support::{bounded, on_workers};
+
+/// As [`support::hush`], also for what a scope says of its children.
+fn hush() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let expected = ["a scoped thread panicked", "thread name may not contain interior null bytes"];
+            if !info.payload_as_str().is_some_and(|text| expected.contains(&text)) {
+                loud(info);
+            }
+        }));
+        support::hush();
+    });
+}
 
 /// Runs `body` on coroutines of a runtime of 1, 2 and 8 workers, and on a kernel thread, whose coroutines are those of the
 /// default runtime.
@@ -29,7 +46,7 @@ macro_rules! as_std_does {
         mod std_itself {
             #[allow(unused_imports, reason = "each module uses some of it")]
             use {super::*, std::thread};
-            $($(#[$meta])* #[test] fn $name() { crate::support::hush(); crate::support::bounded(|| $body); })*
+            $($(#[$meta])* #[test] fn $name() { crate::hush(); crate::support::bounded(|| $body); })*
         }
         mod tarae_as_well {
             #[allow(unused_imports, reason = "each module uses some of it")]
