@@ -32,3 +32,17 @@ mod storm;
 mod texts;
 mod threads;
 mod traits;
+
+/// As [`support::hush`], also for what the types themselves say of poison.
+fn hush() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !info.payload_as_str().is_some_and(|text| text.ends_with("has previously been poisoned")) {
+                loud(info);
+            }
+        }));
+        support::hush();
+    });
+}

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::support::{bounded, hush, ms, panic_on_purpose};
+use crate::hush;
+use crate::support::{bounded, ms, panic_on_purpose};
 
 /// What a value prints, on one line and on many. A guard is gone afterwards.
 fn debug<T: Debug>(value: T) -> String {

@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tarae::Runtime;
 
+use crate::hush;
 use crate::subject::sync::Mutex;
-use crate::support::{LIMIT, WORKERS, bounded, eventually, hush, runtime};
+use crate::support::{LIMIT, WORKERS, bounded, eventually, runtime};
 
 /// Spawns the threads of a test.
 #[derive(Clone, Debug)]

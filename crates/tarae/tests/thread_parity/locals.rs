@@ -4,6 +4,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 crate::as_std_does! {
     fn threads_that_live_at_the_same_time_have_their_own() {
@@ -29,25 +32,26 @@ crate::as_std_does! {
     fn those_that_wait_at_the_same_time_have_theirs_at_different_places() {
         thread_local!(static TEXT: RefCell<String> = RefCell::new(String::from("new")));
         let (all, places) = std::sync::mpsc::channel();
+        let known = Arc::new(AtomicBool::new(false));
         let waiting: Vec<_> = (0..8)
             .map(|_| {
-                let all = all.clone();
+                let (all, known) = (all.clone(), Arc::clone(&known));
                 thread::spawn(move || {
                     TEXT.with(|text| all.send((&raw const *text).addr()).unwrap());
-                    // None may end before all are known.
-                    thread::park_timeout(std::time::Duration::from_millis(200));
+                    while !known.load(Ordering::SeqCst) {
+                        thread::sleep(Duration::from_millis(1));
+                    }
                 })
             })
             .collect();
-        waiting.iter().for_each(|_| thread::yield_now());
-        let mut known = HashSet::new();
-        while known.len() < 8 {
+        let mut seen = HashSet::new();
+        while seen.len() < 8 {
             match places.try_recv() {
-                Ok(place) => assert!(known.insert(place), "two have the same"),
-                Err(_) => thread::sleep(std::time::Duration::from_millis(1)),
+                Ok(place) => assert!(seen.insert(place), "two have the same"),
+                Err(_) => thread::sleep(Duration::from_millis(1)),
             }
         }
-        waiting.iter().for_each(|one| one.thread().unpark());
+        known.store(true, Ordering::SeqCst);
         waiting.into_iter().for_each(|one| one.join().unwrap());
     }
 
@@ -58,7 +62,7 @@ crate::as_std_does! {
             for number in 0..10 {
                 SEEN.with_borrow_mut(|seen| seen.push(number));
                 thread::yield_now();
-                thread::sleep(std::time::Duration::from_micros(200));
+                thread::sleep(Duration::from_micros(200));
             }
             SEEN.take()
         });

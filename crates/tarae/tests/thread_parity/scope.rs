@@ -124,8 +124,9 @@ crate::as_std_does! {
                 });
                 if kept {
                     // The child ends first, and its result is dropped with the handle.
-                    thread::sleep(ms(10));
-                    assert!(handle.is_finished());
+                    while !handle.is_finished() {
+                        thread::sleep(ms(1));
+                    }
                 }
             });
             assert!(dropped.into_inner());
