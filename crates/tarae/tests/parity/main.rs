@@ -14,10 +14,9 @@
 mod pages;
 mod present;
 
-/// Whose items are looked for. This line is the only place that says it: either `std`, or `tarae`.
+/// Whose items are looked for. This line is the only place that says it: each module is either std's, or tarae's.
 mod subject {
-    pub(crate) use std::sync;
-    pub(crate) use tarae::thread;
+    pub(crate) use {std::sync, tarae::thread};
 }
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -140,7 +140,7 @@ fn a_destructor_writes_while_its_thread_unwinds_and_does_not_poison() {
         threads.panics(move || {
             let _last = OnDrop(|| {
                 *own.write().unwrap() += 1;
-                drop(own.read().unwrap());
+                drop(own.read());
             });
             panic_on_purpose()
         });
