@@ -25,7 +25,7 @@ pub use handle::{Thread, ThreadId};
 pub use join::JoinHandle;
 pub(crate) use join::heed;
 pub use scope::{Scope, ScopedJoinHandle, scope};
-pub use std::thread::{Result, available_parallelism, panicking};
+pub use std::thread::{AccessError, LocalKey, Result, available_parallelism, panicking};
 pub use tarae_task::yield_now;
 
 /// Spawns a coroutine and returns a handle to join it.
