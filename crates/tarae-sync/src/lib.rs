@@ -1,0 +1,37 @@
+//! Locks and their kin with the face of `std::sync`: who waits for them parks.
+//!
+//! Coroutines and kernel threads wait mixed, first come, first served, in one kind of line.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `queue` | the line: who waits, what was granted; model-checked |
+//! | `wait` | the wait of one who stands in line |
+//! | `lock_word` | the lock under mutex and read-write lock; model-checked |
+//! | `raw_lock` | its wait: how often one looks, how patient one is |
+//! | `poison` | the mark of a holder that unwound |
+//! | the others | a type each |
+//!
+//! `unsafe` is where a lock gives access to what it guards, and nowhere else.
+
+mod condvar;
+mod lock_word;
+mod mutex;
+mod poison;
+mod queue;
+mod raw_lock;
+mod wait;
+
+/// The atomics and locks of the protocols; the crate of loom models puts its own in this place.
+mod sync {
+    pub(crate) use std::sync::atomic::{AtomicU32, Ordering};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
+
+    /// A constructor that is constant where those of the atomics are.
+    macro_rules! const_fn {
+        ($visibility:vis fn $($rest:tt)*) => { $visibility const fn $($rest)* };
+    }
+    pub(crate) use const_fn;
+}
+
+pub use condvar::{Condvar, WaitTimeoutResult};
+pub use mutex::{Mutex, MutexGuard};
