@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | [`state`] | `tarae-task/src/state.rs` | a lost wake, two `Runnable`s, a result dropped twice or never |
 //! | [`hold`] | `tarae-task/src/hold.rs` | a seat used by two threads at once, or left to nobody |
+//! | [`lock_word`] | `tarae-sync/src/lock_word.rs`, `queue.rs` | two holders, a lock that nobody holds and nobody is called to, a grant to nobody |
 //! | [`next_slot`] | `tarae-sched/src/next_slot.rs` | a coroutine that leaves the slot twice, or never |
 //! | [`idle`] | `tarae-sched/src/idle.rs` | work queued while everybody sleeps, a monitor that rests while a worker is awake |
 //! | [`stock`] | `tarae-context/src/stock.rs` | a shortage that nobody mends |
@@ -24,6 +25,7 @@
 
 mod hold;
 mod idle;
+mod lock_word;
 mod next_slot;
 mod notify;
 mod side;
@@ -36,6 +38,12 @@ mod sync {
         AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+
+    /// A constructor that is constant where those of the atomics are: not here.
+    macro_rules! const_fn {
+        ($visibility:vis fn $($rest:tt)*) => { $visibility fn $($rest)* };
+    }
+    pub(crate) use const_fn;
 
     /// The barrier of the thread that passes often.
     ///
