@@ -149,6 +149,11 @@ impl<W> Line<W> {
         self.places.get(self.first as usize).and_then(|place| place.want.as_ref())
     }
 
+    /// As [`first_want`](Self::first_want), to be changed.
+    pub(crate) fn first_want_mut(&mut self) -> Option<&mut W> {
+        self.places.get_mut(self.first as usize).and_then(|place| place.want.as_mut())
+    }
+
     /// What the holder of the ticket wants.
     pub(crate) fn want(&mut self, ticket: &Ticket) -> Option<&mut W> {
         self.place(ticket.0).want.as_mut()

@@ -4,4 +4,8 @@
 //! kernel thread. Both may wait for one thing at once.
 
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
-pub use tarae_sync::{Condvar, Mutex, MutexGuard, WaitTimeoutResult};
+pub use tarae_sync::{
+    AcquireError, AcquireTimeoutError, Barrier, BarrierWaitResult, Condvar, LazyLock, Mutex, MutexGuard, Once,
+    OnceLock, OnceState, OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+    SemaphorePermit, TryAcquireError, WaitGroup, WaitTimeoutResult,
+};
