@@ -163,7 +163,6 @@ fn poison_is_that_of_std() {
 
 #[test]
 fn a_once_that_unwound_is_poisoned_as_that_of_std() {
-    std::panic::set_hook(Box::new(|_| ()));
     both!(|sync| {
         let once = sync::Once::new();
         assert!(unwinds(|| once.call_once(|| unwind())));
@@ -188,7 +187,7 @@ fn a_once_that_unwound_is_poisoned_as_that_of_std() {
     both!(|sync| {
         let lazy: sync::LazyLock<u8, _> = sync::LazyLock::new(|| unwind());
         assert!(unwinds(|| *lazy));
-        (panic_text(|| drop(*lazy)), sync::LazyLock::get(&lazy).is_none(), text(&lazy))
+        (panic_text(|| assert_eq!(*lazy, 0)), sync::LazyLock::get(&lazy).is_none(), text(&lazy))
     });
     both!(|sync| {
         let mut lazy = sync::LazyLock::new(|| 1);
@@ -202,6 +201,7 @@ fn a_once_that_unwound_is_poisoned_as_that_of_std() {
 /// Whether a type has a marker, asked so that the answer may be no.
 macro_rules! has {
     ($marker:path, $of:ty) => {{
+        #[allow(dead_code, reason = "one of the two answers")]
         trait No {
             const ANSWER: bool = false;
         }
@@ -295,7 +295,7 @@ fn what_std_takes_is_taken() {
 /// A lock, idle, is not much larger than what it guards.
 #[test]
 fn locks_are_small() {
-    assert!(size_of::<ours::Mutex<()>>() <= 24);
-    assert!(size_of::<ours::RwLock<()>>() <= 24);
-    assert!(size_of::<ours::Once>() <= 24);
+    assert!(size_of::<ours::Mutex<()>>() <= 32);
+    assert!(size_of::<ours::RwLock<()>>() <= 32);
+    assert!(size_of::<ours::Once>() <= 32);
 }
