@@ -11,6 +11,7 @@
 //! | [`lock_word`] | `tarae-sync/src/lock_word.rs`, `queue.rs` | two holders, a lock that nobody holds and nobody is called to, a grant to nobody |
 //! | [`next_slot`] | `tarae-sched/src/next_slot.rs` | a coroutine that leaves the slot twice, or never |
 //! | [`idle`] | `tarae-sched/src/idle.rs` | work queued while everybody sleeps, a monitor that rests while a worker is awake |
+//! | [`permits`] | `tarae-sync/src/permits.rs`, `queue.rs` | permits that nobody gets while somebody waits, or that two get |
 //! | [`stock`] | `tarae-context/src/stock.rs` | a shortage that nobody mends |
 //! | [`notify`] | `tarae-reactor/src/notify.rs` | a poll that sleeps through a notification |
 //! | [`side`] | `tarae-reactor/src/side.rs` | an event between a try and the wait for it that is lost |
@@ -28,6 +29,7 @@ mod idle;
 mod lock_word;
 mod next_slot;
 mod notify;
+mod permits;
 mod side;
 mod state;
 mod stock;

@@ -31,6 +31,9 @@ mod semaphore;
 mod wait;
 mod wait_group;
 
+#[cfg(test)]
+mod models;
+
 /// The atomics and locks of the protocols; the crate of loom models puts its own in this place.
 mod sync {
     pub(crate) use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};

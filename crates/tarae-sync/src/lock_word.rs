@@ -202,21 +202,18 @@ impl LockWord {
 
     /// One in line gives up. Whether the lock had been granted to it: then it holds it.
     pub(crate) fn leave(&self, ticket: Ticket) -> bool {
-        let next = {
+        let (standing, next) = {
             let mut line = self.queue.lock();
-            match line.leave(ticket) {
-                Standing::Granted => return true,
-                Standing::Waiting => {}
-                Standing::Called => {
-                    // Relaxed: guards nothing; the mutex orders it with those who look at it next.
-                    self.word.fetch_and(!CALLED, Ordering::Relaxed);
-                }
+            let standing = line.leave(ticket);
+            if standing == Standing::Called {
+                // Relaxed: guards nothing; the mutex orders it with those who look at it next.
+                self.word.fetch_and(!CALLED, Ordering::Relaxed);
             }
             self.tell_emptiness(&line);
-            self.call(&mut line)
+            (standing, self.call(&mut line))
         };
         next.into_iter().for_each(Waker::wake);
-        false
+        standing == Standing::Granted
     }
 
     /// Releases the lock.
