@@ -5,7 +5,7 @@
 
 pub use std::sync::{Arc, LockResult, PoisonError, TryLockError, TryLockResult, Weak, atomic};
 pub use tarae_sync::{
-    AcquireError, AcquireTimeoutError, Barrier, BarrierWaitResult, Condvar, LazyLock, Mutex, MutexGuard, Once,
-    OnceLock, OnceState, OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
+    AcquireError, AcquireTimeoutError, Barrier, BarrierWaitResult, Condvar, LazyLock, Mutex, MutexGuard,
+    Once, OnceLock, OnceState, OwnedSemaphorePermit, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore,
     SemaphorePermit, TryAcquireError, WaitGroup, WaitTimeoutResult,
 };

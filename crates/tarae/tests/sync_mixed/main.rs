@@ -4,4 +4,8 @@
 mod support;
 
 mod condvar;
+mod gatherings;
 mod mutex;
+mod once;
+mod rwlock;
+mod semaphore;
