@@ -30,6 +30,12 @@ mod lock_word;
 mod next_slot;
 mod notify;
 mod permits;
+
+/// The line under `lock_word` and `permits`.
+#[allow(dead_code, unreachable_pub, reason = "a model need not use the whole protocol")]
+#[path = "../../tarae-sync/src/queue.rs"]
+mod queue;
+
 mod side;
 mod state;
 mod stock;

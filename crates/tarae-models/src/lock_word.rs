@@ -3,12 +3,12 @@
 //! What the lock guards is one of loom's cells, so two holders at once are seen, and one who does not see what the last one
 //! wrote. One who is never woken never ends. The line itself is also checked alone: a grant races one who gives up.
 
+/// Where the protocol looks for it.
+use super::queue;
+
 #[allow(dead_code, unreachable_pub, reason = "a model need not use the whole protocol")]
 #[path = "../../tarae-sync/src/lock_word.rs"]
-mod lock_word;
-#[allow(dead_code, unreachable_pub, reason = "a model need not use the whole protocol")]
-#[path = "../../tarae-sync/src/queue.rs"]
-mod queue;
+mod protocol;
 
 #[cfg(test)]
 mod tests {
@@ -19,7 +19,7 @@ mod tests {
     use loom::sync::{Arc, Notify};
     use loom::thread;
 
-    use super::lock_word::{LockWord, Mode};
+    use super::protocol::{LockWord, Mode};
     use super::queue::{Queue, Standing, Ticket};
 
     /// A parked thread's waker.

@@ -2,12 +2,12 @@
 //!
 //! One permit guards one of loom's cells; more are counted.
 
+/// Where the protocol looks for it.
+use super::queue;
+
 #[allow(dead_code, unreachable_pub, reason = "a model need not use the whole protocol")]
 #[path = "../../tarae-sync/src/permits.rs"]
 mod protocol;
-#[allow(dead_code, unreachable_pub, reason = "a model need not use the whole protocol")]
-#[path = "../../tarae-sync/src/queue.rs"]
-mod queue;
 
 #[cfg(test)]
 mod tests {
