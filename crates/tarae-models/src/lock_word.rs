@@ -125,6 +125,7 @@ mod tests {
         thread::spawn(move || work(&guarded))
     }
 
+    /// One more holds as well for each that takes it, and takes many times as long.
     fn bounded(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
         let mut builder = loom::model::Builder::new();
         builder.preemption_bound = Some(preemptions);
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn one_who_takes_it_again_races_one_in_line() {
         for patience in [Patience::Endless, Patience::None] {
-            bounded(4, move || {
+            bounded(3, move || {
                 let guarded = Guarded::new();
                 let other = spawn(&guarded, move |guarded| guarded.add(patience));
                 (0..3).for_each(|_| guarded.add(patience));
@@ -160,7 +161,7 @@ mod tests {
     #[test]
     fn three_take_it_in_turns() {
         for patience in [Patience::Endless, Patience::None] {
-            bounded(3, move || {
+            bounded(2, move || {
                 let guarded = Guarded::new();
                 let others = [0, 1].map(|_| spawn(&guarded, move |guarded| guarded.add(patience)));
                 guarded.add(patience);
@@ -174,7 +175,7 @@ mod tests {
     #[test]
     fn one_who_gives_up_races_a_release_and_one_behind() {
         for patience in [Patience::Endless, Patience::None] {
-            bounded(3, move || {
+            bounded(2, move || {
                 let guarded = Guarded::new();
                 let behind = spawn(&guarded, move |guarded| guarded.add(patience));
                 let fickle = spawn(&guarded, |guarded| {
@@ -193,7 +194,7 @@ mod tests {
     #[test]
     fn readers_race_a_writer() {
         for patience in [Patience::Endless, Patience::None] {
-            bounded(3, move || {
+            bounded(2, move || {
                 let guarded = Guarded::new();
                 let reader = spawn(&guarded, move |guarded| assert!(guarded.look(patience) <= 1));
                 let writer = spawn(&guarded, move |guarded| guarded.add(patience));
@@ -208,7 +209,7 @@ mod tests {
     /// Two readers stand in line behind a writer: the first lets in the second, also if they read until both are there.
     #[test]
     fn readers_in_line_come_in_together() {
-        bounded(3, || {
+        bounded(2, || {
             let guarded = Guarded::new();
             assert!(guarded.lock.take_exclusive());
             let readers = [0, 1].map(|_| {
