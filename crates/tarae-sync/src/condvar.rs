@@ -291,3 +291,51 @@ impl fmt::Debug for Condvar {
         f.debug_struct("Condvar").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use tarae_task::with_flag;
+
+    use super::*;
+
+    /// One that is notified as soon as it stands in line.
+    struct Hasty<'a>(Notification<'a>);
+
+    impl Wait for Hasty<'_> {
+        type Ticket = Ticket;
+
+        fn enter(&mut self, waker: &Waker) -> Option<Ticket> {
+            let ticket = self.0.enter(waker);
+            self.0.condvar.notify_one();
+            ticket
+        }
+
+        fn look(&mut self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
+            self.0.look(ticket, waker)
+        }
+
+        fn leave(&mut self, ticket: Ticket) -> bool {
+            self.0.leave(ticket)
+        }
+
+        fn pass_on(&mut self) {
+            self.0.pass_on();
+        }
+    }
+
+    #[test]
+    fn a_notification_of_one_that_unwinds_goes_to_the_next() {
+        let condvar = Condvar::new();
+        let behind = std::cell::Cell::new(None);
+        // The next one comes when the mutex is free.
+        let unlock = || behind.set(Some(condvar.queue.lock().enter((), Waker::noop())));
+        let hasty = Hasty(Notification { condvar: &condvar, unlock: &unlock });
+        let unwound = with_flag(&AtomicBool::new(true), || wait(Reason::Condition, None, hasty));
+        assert!(unwound.is_err());
+        let mut behind = behind.take();
+        assert!(condvar.queue.lock().take_granted(&mut behind));
+        assert!(!condvar.awaited.load(Ordering::Relaxed));
+    }
+}

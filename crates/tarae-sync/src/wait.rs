@@ -55,3 +55,65 @@ impl<W: Wait> Drop for Place<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::sync::atomic::AtomicBool;
+    use std::time::Duration;
+
+    use tarae_task::with_flag;
+
+    use super::*;
+
+    /// One to whom it is granted right after it has looked, or never.
+    struct Scripted<'a> {
+        granted: bool,
+        said: &'a RefCell<Vec<&'static str>>,
+    }
+
+    impl Wait for Scripted<'_> {
+        type Ticket = ();
+
+        fn enter(&mut self, _: &Waker) -> Option<()> {
+            self.said.borrow_mut().push("enter");
+            Some(())
+        }
+
+        fn look(&mut self, _: &mut Option<()>, _: &Waker) -> bool {
+            false
+        }
+
+        fn leave(&mut self, (): ()) -> bool {
+            self.said.borrow_mut().push("leave");
+            self.granted
+        }
+
+        fn pass_on(&mut self) {
+            self.said.borrow_mut().push("pass on");
+        }
+    }
+
+    fn interrupted(granted: bool) -> Vec<&'static str> {
+        let said = RefCell::default();
+        let wait = || wait(Reason::Other, None, Scripted { granted, said: &said });
+        assert!(with_flag(&AtomicBool::new(true), wait).is_err());
+        said.into_inner()
+    }
+
+    #[test]
+    fn one_that_unwinds_leaves_and_passes_on_what_it_was_granted() {
+        assert_eq!(interrupted(false), ["enter", "leave"]);
+        assert_eq!(interrupted(true), ["enter", "leave", "pass on"]);
+    }
+
+    #[test]
+    fn what_was_granted_at_the_deadline_counts() {
+        for granted in [false, true] {
+            let said = RefCell::default();
+            let deadline = Instant::now() + Duration::from_millis(1);
+            assert_eq!(wait(Reason::Other, Some(deadline), Scripted { granted, said: &said }), granted);
+            assert_eq!(said.into_inner(), ["enter", "leave"]);
+        }
+    }
+}
