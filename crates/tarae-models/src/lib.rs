@@ -8,8 +8,10 @@
 //! |---|---|---|
 //! | [`state`] | `tarae-task/src/state.rs` | a lost wake, two `Runnable`s, a result dropped twice or never |
 //! | [`hold`] | `tarae-task/src/hold.rs` | a seat used by two threads at once, or left to nobody |
+//! | [`lock_word`] | `tarae-sync/src/lock_word.rs`, `queue.rs` | two holders, a lock that nobody holds and nobody is called to, a grant to nobody |
 //! | [`next_slot`] | `tarae-sched/src/next_slot.rs` | a coroutine that leaves the slot twice, or never |
 //! | [`idle`] | `tarae-sched/src/idle.rs` | work queued while everybody sleeps, a monitor that rests while a worker is awake |
+//! | [`permits`] | `tarae-sync/src/permits.rs`, `queue.rs` | permits that nobody gets while somebody waits, or that two get |
 //! | [`stock`] | `tarae-context/src/stock.rs` | a shortage that nobody mends |
 //! | [`notify`] | `tarae-reactor/src/notify.rs` | a poll that sleeps through a notification |
 //! | [`channel`] | `tarae-channel/src/core/` | a message lost or twice, a sender and a receiver who both sleep, a select that has two |
@@ -26,8 +28,16 @@
 mod channel;
 mod hold;
 mod idle;
+mod lock_word;
 mod next_slot;
 mod notify;
+mod permits;
+
+/// The line under `lock_word` and `permits`.
+#[allow(dead_code, unreachable_pub, reason = "a model need not use the whole protocol")]
+#[path = "../../tarae-sync/src/queue.rs"]
+mod queue;
+
 mod side;
 mod state;
 mod stock;
@@ -38,6 +48,12 @@ mod sync {
         AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+
+    /// A constructor that is constant where those of the atomics are: not here.
+    macro_rules! const_fn {
+        ($visibility:vis fn $($rest:tt)*) => { $visibility fn $($rest)* };
+    }
+    pub(crate) use const_fn;
 
     /// The barrier of the thread that passes often.
     ///

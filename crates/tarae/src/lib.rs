@@ -24,8 +24,8 @@
 //!
 //! # Where to go
 //!
-//! - [`thread`] and [`net`] have the names and signatures of `std::thread` and `std::net`; a program moves by replacing
-//!   `std::` with `tarae::` in its imports. Where tarae must differ, the module says so.
+//! - [`thread`], [`sync`] and [`net`] have the names and signatures of `std::thread`, `std::sync` and `std::net`; a
+//!   program moves by replacing `std::` with `tarae::` in its imports. Where tarae must differ, the module says so.
 //! - [`Runtime`] is for programs that want to choose the number of workers, the stack size, or the end.
 //! - Every call works on a plain kernel thread as well, and blocks that.
 //!

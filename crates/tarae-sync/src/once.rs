@@ -1,0 +1,328 @@
+//! An initialisation that happens once.
+//!
+//! | phase        | what who calls does | next |
+//! |--------------|---------------------|------|
+//! | `Incomplete` | runs the initialiser | `Running` |
+//! | `Running`    | stands in line until the one who runs it has ended | `Complete`, or `Poisoned` if it unwound |
+//! | `Poisoned`   | panics; or, if forced, runs its own | `Running` |
+//! | `Complete`   | returns | |
+//!
+//! The phase changes under the line's mutex, and the end of a run grants everyone in line a look at it: so one who enters
+//! while it is `Running` is in line when that ends. Only the first look, for `Complete`, is without the mutex.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Waker;
+
+use tarae_task::Reason;
+
+use crate::queue::{Queue, Standing, Ticket};
+use crate::wait::{Wait, wait};
+
+const INCOMPLETE: u8 = 0;
+const RUNNING: u8 = 1;
+const POISONED: u8 = 2;
+const COMPLETE: u8 = 3;
+
+/// Runs an initialisation once, whoever comes first.
+///
+/// As [`std::sync::Once`].
+///
+/// # Cancellation
+///
+/// An initialiser that unwinds poisons it, whatever it unwinds for.
+///
+/// # Examples
+///
+/// ```
+/// static START: tarae_sync::Once = tarae_sync::Once::new();
+///
+/// let mut runs = 0;
+/// START.call_once(|| runs += 1);
+/// START.call_once(|| runs += 1);
+/// assert_eq!(runs, 1);
+/// ```
+pub struct Once {
+    phase: AtomicU8,
+    queue: Queue<()>,
+}
+
+impl UnwindSafe for Once {}
+impl RefUnwindSafe for Once {}
+
+/// What the initialiser of [`Once::call_once_force`] is told.
+///
+/// As [`std::sync::OnceState`].
+pub struct OnceState {
+    poisoned: bool,
+    /// Not `Sync`, as std's.
+    kind: PhantomData<Cell<u8>>,
+}
+
+impl OnceState {
+    /// Whether an initialiser before has unwound.
+    ///
+    /// As [`std::sync::OnceState::is_poisoned`].
+    #[inline]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+}
+
+impl fmt::Debug for OnceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnceState").field("poisoned", &self.is_poisoned()).finish()
+    }
+}
+
+/// What one finds who calls.
+enum Turn {
+    Done,
+    /// It is the caller's to run the initialiser.
+    Mine(OnceState),
+    Poisoned,
+}
+
+impl Once {
+    /// Returns one whose initialisation has not happened.
+    ///
+    /// As [`std::sync::Once::new`].
+    #[allow(clippy::new_without_default, reason = "std's has no default either")]
+    #[inline]
+    #[must_use]
+    pub const fn new() -> Once {
+        Once { phase: AtomicU8::new(INCOMPLETE), queue: Queue::new() }
+    }
+
+    /// Runs `f`, if nobody has, or waits until the one who does has ended.
+    ///
+    /// As [`std::sync::Once::call_once`].
+    ///
+    /// # Parks
+    ///
+    /// While another one runs its initialiser.
+    ///
+    /// # Cancellation
+    ///
+    /// Unwinds where it would park.
+    ///
+    /// # Panics
+    ///
+    /// If an initialiser before has unwound; and with the payload of `f`.
+    #[inline]
+    #[track_caller]
+    pub fn call_once<F>(&self, f: F)
+    where
+        F: FnOnce(),
+    {
+        if !self.is_completed() {
+            self.call(false, |_| f());
+        }
+    }
+
+    /// As [`call_once`](Self::call_once), also if an initialiser before has unwound.
+    ///
+    /// As [`std::sync::Once::call_once_force`].
+    ///
+    /// # Parks
+    ///
+    /// While another one runs its initialiser.
+    ///
+    /// # Cancellation
+    ///
+    /// Unwinds where it would park.
+    #[inline]
+    pub fn call_once_force<F>(&self, f: F)
+    where
+        F: FnOnce(&OnceState),
+    {
+        if !self.is_completed() {
+            self.call(true, f);
+        }
+    }
+
+    /// Whether the initialisation has happened.
+    ///
+    /// As [`std::sync::Once::is_completed`].
+    #[inline]
+    pub fn is_completed(&self) -> bool {
+        // Acquire, with the Release of `Run`: what the initialiser wrote is seen.
+        self.phase.load(Ordering::Acquire) == COMPLETE
+    }
+
+    /// Waits until the initialisation has happened.
+    ///
+    /// As [`std::sync::Once::wait`].
+    ///
+    /// # Parks
+    ///
+    /// Until then.
+    ///
+    /// # Cancellation
+    ///
+    /// Unwinds where it would park.
+    ///
+    /// # Panics
+    ///
+    /// If an initialiser has unwound.
+    #[track_caller]
+    pub fn wait(&self) {
+        if !self.is_completed() {
+            self.wait_until_complete(false);
+        }
+    }
+
+    /// As [`wait`](Self::wait), also if an initialiser has unwound: another one may be forced.
+    ///
+    /// As [`std::sync::Once::wait_force`].
+    ///
+    /// # Parks
+    ///
+    /// Until the initialisation has happened.
+    ///
+    /// # Cancellation
+    ///
+    /// Unwinds where it would park.
+    pub fn wait_force(&self) {
+        if !self.is_completed() {
+            self.wait_until_complete(true);
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn call(&self, force: bool, f: impl FnOnce(&OnceState)) {
+        match self.turn(force) {
+            Turn::Done => {}
+            Turn::Poisoned => panic!("Once instance has previously been poisoned"),
+            Turn::Mine(state) => {
+                let run = Run { once: self, end: POISONED };
+                f(&state);
+                run.complete();
+            }
+        }
+    }
+
+    fn turn(&self, force: bool) -> Turn {
+        loop {
+            let mut found = Found::default();
+            wait(
+                Reason::Once,
+                None,
+                Look {
+                    once: self,
+                    waits_for: |phase| phase == RUNNING,
+                    takes: Some(force),
+                    found: &mut found,
+                },
+            );
+            match found.phase {
+                COMPLETE => return Turn::Done,
+                INCOMPLETE => return Turn::Mine(OnceState { poisoned: false, kind: PhantomData }),
+                POISONED if force => {
+                    return Turn::Mine(OnceState { poisoned: true, kind: PhantomData });
+                }
+                POISONED => return Turn::Poisoned,
+                // One who ran it has ended: look again.
+                _ => {}
+            }
+        }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn wait_until_complete(&self, force: bool) {
+        let waits_for = |phase| phase == INCOMPLETE || phase == RUNNING || (force && phase == POISONED);
+        loop {
+            let mut found = Found::default();
+            wait(Reason::Once, None, Look { once: self, waits_for, takes: None, found: &mut found });
+            match found.phase {
+                COMPLETE => return,
+                POISONED if !force => panic!("Once instance has previously been poisoned"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The phase that was found, or `RUNNING` if one had to wait.
+struct Found {
+    phase: u8,
+}
+
+impl Default for Found {
+    fn default() -> Found {
+        Found { phase: RUNNING }
+    }
+}
+
+/// One who looks at the phase, and waits for the end of a run if there is nothing to do.
+struct Look<'a, P> {
+    once: &'a Once,
+    waits_for: P,
+    /// Whether it runs the initialiser, if it can; and also if it is poisoned.
+    takes: Option<bool>,
+    found: &'a mut Found,
+}
+
+impl<P: Fn(u8) -> bool> Wait for Look<'_, P> {
+    type Ticket = Ticket;
+
+    fn enter(&mut self, waker: &Waker) -> Option<Ticket> {
+        let mut line = self.once.queue.lock();
+        // Acquire, as in `is_completed`.
+        let phase = self.once.phase.load(Ordering::Acquire);
+        if (self.waits_for)(phase) {
+            return Some(line.enter((), waker));
+        }
+        self.found.phase = phase;
+        if phase == INCOMPLETE && self.takes.is_some() || phase == POISONED && self.takes == Some(true) {
+            self.once.phase.store(RUNNING, Ordering::Relaxed);
+        }
+        None
+    }
+
+    fn look(&mut self, ticket: &mut Option<Ticket>, _: &Waker) -> bool {
+        self.once.queue.lock().take_granted(ticket)
+    }
+
+    fn leave(&mut self, ticket: Ticket) -> bool {
+        self.once.queue.lock().leave(ticket) == Standing::Granted
+    }
+
+    /// A look at the phase is everyone's own.
+    fn pass_on(&mut self) {}
+}
+
+/// An initialiser runs; its end is told on drop.
+struct Run<'a> {
+    once: &'a Once,
+    end: u8,
+}
+
+impl Run<'_> {
+    fn complete(mut self) {
+        self.end = COMPLETE;
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        let woken = {
+            let mut line = self.once.queue.lock();
+            // Release, with the Acquire of `is_completed`.
+            self.once.phase.store(self.end, Ordering::Release);
+            line.grant_all()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once").finish_non_exhaustive()
+    }
+}
