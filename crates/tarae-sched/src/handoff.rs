@@ -71,17 +71,22 @@ impl<W: Wait> Scheduler<W> {
     ///
     /// As [`yield_now`](tarae_task::yield_now).
     pub fn be_fair() {
+        if Self::is_turn_over() {
+            tarae_task::yield_now();
+        }
+    }
+
+    /// Counts an operation that did not have to wait, and says whether the calling coroutine has gone on for so long that it
+    /// is to let others run.
+    pub fn is_turn_over() -> bool {
         let spent = Self::with_shared_of_caller(|shared| {
             shared.with_core(|core| core.budget.is_spent(&shared.remotes[core.worker].turn))
         });
-        let over = match spent {
+        match spent {
             // Not a coroutine, or not one of ours.
             None => false,
             Some(None) => BLOCKING.get() == 0 && !tarae_task::is_locked(),
             Some(Some(spent)) => spent,
-        };
-        if over {
-            tarae_task::yield_now();
         }
     }
 

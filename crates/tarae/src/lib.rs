@@ -26,6 +26,7 @@
 //!
 //! - [`thread`] and [`net`] have the names and signatures of `std::thread` and `std::net`; a program moves by replacing
 //!   `std::` with `tarae::` in its imports. Where tarae must differ, the module says so.
+//! - [`future`] is for what is written as a future: [`future::block_on`] calls one.
 //! - [`Runtime`] is for programs that want to choose the number of workers, the stack size, or the end.
 //! - Every call works on a plain kernel thread as well, and blocks that.
 //!
@@ -35,6 +36,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod future;
 pub mod net;
 pub mod thread;
 

@@ -7,11 +7,12 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tarae_reactor::Side;
 
-use super::TcpStream;
+use super::{Place, TcpStream};
 use crate::cancel::io_error;
 
 use super::readiness::{Readiness, Tried, block, is_nonblocking, on_coroutine};
@@ -101,6 +102,39 @@ impl TcpListener {
             self.accept_blocking()
         };
         self.accepted(accepted)
+    }
+
+    /// Accepts a connection, for a future: does not wait, but has the waker woken when somebody connects.
+    ///
+    /// Does not back off when descriptors are used up: that is up to the caller. Whether the listener is non-blocking does not
+    /// matter here. On a kernel thread the default runtime's workers, which start on first use, look after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept); `ENOSPC` or `ENOMEM` if the kernel cannot watch one more descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    /// use tarae::net::{Place, TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let peer = TcpStream::connect(listener.local_addr()?)?;
+    /// let mut place = Place::new();
+    /// let (_, address) = tarae::future::block_on(poll_fn(|cx| listener.poll_accept(&mut place, cx)))?;
+    /// assert_eq!(address, peer.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn poll_accept(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        self.hide_nonblocking()?;
+        let accept = || Tried::from_result(self.inner.accept());
+        let accepted = self.readiness.poll(self.inner.as_fd(), Side::Read, place, cx, accept);
+        accepted.map_ok(|(stream, addr)| (TcpStream::fresh(stream), addr))
     }
 
     /// Returns an iterator over the connections to come. As [`std::net::TcpListener::incoming`].

@@ -129,6 +129,10 @@ impl Runtime {
         self.scheduler.metrics()
     }
 
+    pub(crate) fn driver(&self) -> &Driver {
+        self.scheduler.wait()
+    }
+
     /// Returns how many workers it has.
     pub fn workers(&self) -> usize {
         self.scheduler.workers()

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::{Result, Thread};
+use crate::future::Join;
 
 /// Owns the right to join a coroutine; dropping it detaches the coroutine.
 ///
@@ -65,6 +66,26 @@ impl<T> JoinHandle<T> {
     /// Whether the coroutine has ended, so that a join would not wait.
     pub fn is_finished(&self) -> bool {
         self.handle.coroutine().is_done()
+    }
+}
+
+/// A handle is awaited as it is joined.
+///
+/// # Examples
+///
+/// ```
+/// let answer = tarae::future::block_on(async {
+///     let handle = tarae::spawn(|| 6 * 7);
+///     handle.await.unwrap()
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+impl<T> IntoFuture for JoinHandle<T> {
+    type Output = Result<T>;
+    type IntoFuture = Join<T>;
+
+    fn into_future(self) -> Join<T> {
+        Join::new(self.handle.into_future())
     }
 }
 

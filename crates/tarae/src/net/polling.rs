@@ -1,0 +1,94 @@
+//! Socket calls that do not wait: a future's, which is told later that it is worth trying again.
+//!
+//! The same system calls and the same registration as in [`readiness`](super::readiness); only that whoever would have parked
+//! leaves its waker, and keeps a [`Place`].
+//!
+//! | a place is | until |
+//! |---|---|
+//! | free | a poll returns `Pending` |
+//! | in the list of a source | an event takes the waker; the next poll of it leaves and enters anew; it is dropped |
+//!
+//! The race is between the system call and the listing: an event in between is found by the listing, as in every wait
+//! ([`tarae_reactor`]). A future that is dropped drops its place, which leaves the list; if an event has taken the waker just
+//! then, whoever it belongs to is woken once for nothing.
+//!
+//! A place may outlive its socket: it keeps no registration, so the descriptor is closed without one, and whoever is listed is
+//! woken then.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::task::{Context, Poll};
+
+use tarae_reactor::{Listed, Side};
+use tarae_sched::Scheduler;
+
+use super::readiness::{Readiness, Tried, attempt};
+use crate::runtime::driver::Driver;
+
+/// Where a future waits for one direction of one socket, between two polls; dropping it gives up the wait.
+///
+/// Each future that polls needs one of its own: so several may poll the same direction, and each is woken. One that reads and
+/// writes has two. A place is free again after a poll that was ready, and may be used for another socket then.
+///
+/// [`TcpStream::poll_read`](super::TcpStream::poll_read) shows one in use.
+#[derive(Debug, Default)]
+pub struct Place {
+    listed: Option<Listed>,
+}
+
+impl Place {
+    /// Makes a place that is free.
+    pub const fn new() -> Place {
+        Place { listed: None }
+    }
+
+    /// Gives up the wait, if there is one.
+    pub fn leave(&mut self) {
+        self.listed = None;
+    }
+}
+
+impl Readiness {
+    /// Makes `try_call`; where it would block, has the waker woken when it is worth another try.
+    ///
+    /// # Errors
+    ///
+    /// What the call fails with, but for `EAGAIN`; what the registration fails with (`ENOSPC`, `ENOMEM`); and if the runtime
+    /// of the calling coroutine has ended.
+    pub(super) fn poll<T>(
+        &self,
+        fd: BorrowedFd<'_>,
+        side: Side,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        mut try_call: impl FnMut() -> Tried<T>,
+    ) -> Poll<io::Result<T>> {
+        place.leave();
+        if Scheduler::<Driver>::is_turn_over() {
+            // Not a wait: a future's code is not interrupted in the middle.
+            tarae_task::rejoin();
+        }
+        if self.lock().is_none() {
+            match try_call() {
+                Tried::Done { value, .. } => return Poll::Ready(Ok(value)),
+                Tried::Failed(error) => return Poll::Ready(Err(error)),
+                Tried::WouldBlock => {}
+            }
+        }
+        loop {
+            let source = self.live(fd)?;
+            if source.reactor().is_closed() {
+                return Poll::Ready(Err(io::Error::other("the runtime has shut down")));
+            }
+            if let Some(result) = attempt(&source, side, &mut try_call) {
+                return Poll::Ready(result);
+            }
+            place.listed = source.list(side, cx.waker());
+            // Checked after listing: whoever closes wakes all who are listed before.
+            if place.listed.is_some() && !source.reactor().is_closed() {
+                return Poll::Pending;
+            }
+            place.leave();
+        }
+    }
+}
