@@ -7,6 +7,7 @@
 //! |---|---|
 //! | free | a poll returns `Pending` |
 //! | in the list of a source | an event takes the waker; the next poll of it leaves and enters anew; it is dropped |
+//! | backing off, after an accept for which no descriptor was free | that is over, and the error is told; it is dropped |
 //!
 //! The race is between the system call and the listing: an event in between is found by the listing, as in every wait
 //! ([`tarae_reactor`]). A future that is dropped drops its place, which leaves the list; if an event has taken the waker just
@@ -23,6 +24,7 @@ use tarae_reactor::{Listed, Side};
 use tarae_sched::Scheduler;
 
 use super::readiness::{Readiness, Tried, attempt};
+use crate::future::Sleep;
 use crate::runtime::driver::Driver;
 
 /// Where a future waits for one direction of one socket, between two polls; dropping it gives up the wait.
@@ -34,17 +36,25 @@ use crate::runtime::driver::Driver;
 #[derive(Debug, Default)]
 pub struct Place {
     listed: Option<Listed>,
+    pub(super) backing_off: Option<Box<BackingOff>>,
+}
+
+/// An accept that found no descriptor free, and is not to be tried again at once.
+#[derive(Debug)]
+pub(super) struct BackingOff {
+    pub(super) sleep: Sleep,
+    pub(super) error: io::Error,
 }
 
 impl Place {
     /// Makes a place that is free.
     pub const fn new() -> Place {
-        Place { listed: None }
+        Place { listed: None, backing_off: None }
     }
 
     /// Gives up the wait, if there is one.
     pub fn leave(&mut self) {
-        self.listed = None;
+        *self = Place::new();
     }
 }
 

@@ -1,13 +1,15 @@
 //! TCP listeners.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::iter::FusedIterator;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tarae_reactor::Side;
@@ -15,6 +17,7 @@ use tarae_reactor::Side;
 use super::{Place, TcpStream};
 use crate::cancel::io_error;
 
+use super::polling::BackingOff;
 use super::readiness::{Readiness, Tried, block, is_nonblocking, on_coroutine};
 
 /// How long the first accept of a row that finds no descriptor free waits before it says so. It doubles with each.
@@ -106,12 +109,12 @@ impl TcpListener {
 
     /// Accepts a connection, for a future: does not wait, but has the waker woken when somebody connects.
     ///
-    /// Does not back off when descriptors are used up: that is up to the caller. Whether the listener is non-blocking does not
+    /// Whether the listener is non-blocking does not
     /// matter here. On a kernel thread the default runtime's workers, which start on first use, look after it.
     ///
     /// # Errors
     ///
-    /// As [`accept`](Self::accept); `ENOSPC` or `ENOMEM` if the kernel cannot watch one more descriptor.
+    /// As [`accept`](Self::accept), after the same pause; `ENOSPC` or `ENOMEM` if the kernel cannot watch one more descriptor.
     ///
     /// # Examples
     ///
@@ -131,10 +134,27 @@ impl TcpListener {
         place: &mut Place,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        if let Some(backing_off) = &mut place.backing_off {
+            ready!(Pin::new(&mut backing_off.sleep).poll(cx));
+            return place.backing_off.take().map_or(Poll::Pending, |over| Poll::Ready(Err(over.error)));
+        }
         self.hide_nonblocking()?;
         let accept = || Tried::from_result(self.inner.accept());
         let accepted = self.readiness.poll(self.inner.as_fd(), Side::Read, place, cx, accept);
-        accepted.map_ok(|(stream, addr)| (TcpStream::fresh(stream), addr))
+        match ready!(accepted) {
+            Err(error) if out_of_resources(&error) => {
+                let sleep = crate::future::sleep(self.back_off());
+                place.backing_off = Some(Box::new(BackingOff { sleep, error }));
+                self.poll_accept(place, cx)
+            }
+            other => Poll::Ready(self.accepted(other)),
+        }
+    }
+
+    /// How long to wait after one more accept that found no descriptor free.
+    fn back_off(&self) -> Duration {
+        let before = self.options.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
+        BACK_OFF_FIRST * (1 << before.min(BACK_OFF_DOUBLINGS))
     }
 
     /// Returns an iterator over the connections to come. As [`std::net::TcpListener::incoming`].
@@ -192,16 +212,14 @@ impl TcpListener {
         &self,
         accepted: io::Result<(std::net::TcpStream, SocketAddr)>,
     ) -> io::Result<(TcpStream, SocketAddr)> {
-        let failed_in_a_row = &self.options.failed_in_a_row;
         match accepted {
             Ok((stream, addr)) => {
-                failed_in_a_row.store(0, Ordering::Relaxed);
+                self.options.failed_in_a_row.store(0, Ordering::Relaxed);
                 Ok((TcpStream::fresh(stream), addr))
             }
             Err(error) => {
                 if out_of_resources(&error) && !self.options.nonblocking.load(Ordering::Relaxed) {
-                    let before = failed_in_a_row.fetch_add(1, Ordering::Relaxed);
-                    crate::sleep(BACK_OFF_FIRST * (1 << before.min(BACK_OFF_DOUBLINGS)));
+                    crate::sleep(self.back_off());
                 }
                 Err(error)
             }
