@@ -9,6 +9,9 @@
 //! | in the list of a source | an event takes the waker; the next poll of it leaves and enters anew; it is dropped |
 //! | backing off, after an accept for which no descriptor was free | that is over, and the error is told; it is dropped |
 //!
+//! A future whose socket is always ready would never come back from its poll: after its coroutine's turn it is told that it
+//! would block, and is woken at once.
+//!
 //! The race is between the system call and the listing: an event in between is found by the listing, as in every wait
 //! ([`tarae_reactor`]). A future that is dropped drops its place, which leaves the list; if an event has taken the waker just
 //! then, whoever it belongs to is woken once for nothing.
@@ -75,8 +78,11 @@ impl Readiness {
     ) -> Poll<io::Result<T>> {
         place.leave();
         if Scheduler::<Driver>::is_turn_over() {
-            // Not a wait: a future's code is not interrupted in the middle.
+            // Here no code of a future's is interrupted: that is for whoever polls, between two polls. `block_on` does; where
+            // another one polls again at once, others have run nevertheless.
             tarae_task::rejoin();
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if self.lock().is_none() {
             match try_call() {
