@@ -224,7 +224,8 @@ fn accepts_that_are_dropped_lose_no_connection() {
         block_on(async {
             let mut dropped: Vec<_> = (0..3).map(|_| listener.accept()).collect();
             for accept in &mut dropped {
-                poll_fn(|cx| Poll::Ready(assert!(Pin::new(&mut *accept).poll(cx).is_pending()))).await;
+                let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *accept).poll(cx))).await;
+                assert!(polled.is_pending());
             }
             drop(dropped);
             let mut client = TcpStream::connect(address).unwrap();
@@ -244,7 +245,8 @@ fn an_accept_without_a_free_descriptor_backs_off_and_recovers() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.as_inner().local_addr().unwrap();
         // Registers the listener, while there are descriptors.
-        block_on(poll_fn(|cx| Poll::Ready(assert!(Pin::new(&mut listener.accept()).poll(cx).is_pending()))));
+        let polled = block_on(poll_fn(|cx| Poll::Ready(Pin::new(&mut listener.accept()).poll(cx))));
+        assert!(polled.is_pending());
         let _clients: Vec<_> = (0..2).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
         let few = support::proc::open_descriptors() as u64 + 20;
         setrlimit(Resource::Nofile, Rlimit { current: Some(few), ..getrlimit(Resource::Nofile) }).unwrap();
