@@ -132,6 +132,35 @@ fn one_coroutine_reads_and_writes_at_the_same_time() {
     }
 }
 
+/// What comes with tokio's traits, without its runtime.
+#[test]
+fn tokios_functions_over_its_traits_work() {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional, split};
+    on_workers(|| {
+        let ((client, mut front), (mut back, server)) = (pair(), pair());
+        let proxy = tarae_futures::spawn(async move { copy_bidirectional(&mut front, &mut back).await });
+        let shouting = tarae_futures::spawn(async move {
+            let (reader, mut writer) = split(server);
+            let mut lines = BufReader::new(reader).lines();
+            while let Some(line) = lines.next_line().await? {
+                writer.write_all(format!("{}\n", line.to_uppercase()).as_bytes()).await?;
+            }
+            writer.shutdown().await
+        });
+        block_on(async {
+            let (reader, mut writer) = split(client);
+            writer.write_all(b"one\ntwo\n").await.unwrap();
+            writer.shutdown().await.unwrap();
+            let mut lines = BufReader::new(reader).lines();
+            for expected in [Some("ONE"), Some("TWO"), None] {
+                assert_eq!(lines.next_line().await.unwrap().as_deref(), expected);
+            }
+        });
+        shouting.join().unwrap().unwrap();
+        assert_eq!(proxy.join().unwrap().unwrap(), (8, 8));
+    });
+}
+
 #[test]
 fn a_read_that_lost_a_race_is_dropped_and_the_next_one_gets_everything() {
     on_workers(|| {

@@ -135,11 +135,16 @@ fn a_waker_that_waits_and_spawns_is_as_any_code_of_the_coroutine() {
 }
 
 #[test]
-fn one_that_never_starts_wakes_whoever_awaits_it() {
+fn those_that_may_never_start_wake_whoever_awaits_them() {
     crate::support::bounded(|| {
         let runtime = crate::support::runtime(1);
         let (release, held) = std::sync::mpsc::channel::<()>();
-        let hog = runtime.spawn(move || tarae::blocking(|| held.recv().is_err()));
+        let (start, started) = std::sync::mpsc::channel();
+        let hog = runtime.spawn(move || {
+            start.send(()).unwrap();
+            held.recv().is_err()
+        });
+        started.recv().unwrap();
         let mut joins: Vec<_> = (0..100).map(|n| runtime.spawn(move || n).into_future()).collect();
         let (count, waker) = Count::new();
         let pending = joins

@@ -8,4 +8,5 @@ mod foreign;
 mod join;
 mod polled;
 mod sleep;
+mod storm;
 mod wakers;
