@@ -20,7 +20,9 @@ fn pair() -> (TcpStream, std::net::TcpStream) {
     (stream, peer)
 }
 
+/// Polls in a turn of its own: at the end of a turn a poll says that it is to be polled again.
 fn poll_read(stream: &TcpStream, place: &mut Place, waker: &Waker) -> Poll<std::io::Result<usize>> {
+    tarae::yield_now();
     stream.poll_read(place, &mut Context::from_waker(waker), &mut [0; 64])
 }
 
