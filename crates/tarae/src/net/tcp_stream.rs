@@ -256,11 +256,13 @@ impl TcpStream {
     /// Reads into `buf`, for a future: does not wait, but has the waker woken when there is something.
     ///
     /// Read timeouts, and whether the socket is non-blocking, do not matter here. On a kernel thread the default runtime's
-    /// workers, which start on first use, look after the socket.
+    /// workers, which start on first use, look after the socket. A coroutine that goes on and on without waiting is told
+    /// `Pending` now and then, and its waker is woken at once: so others run, and a cancellation is noticed.
     ///
     /// # Errors
     ///
-    /// Any error of recv(2) but `EAGAIN`; `ENOSPC` or `ENOMEM` if the kernel cannot watch one more descriptor.
+    /// Any error of recv(2) but `EAGAIN`; `ENOSPC` or `ENOMEM` if the kernel cannot watch one more descriptor; `Other` when
+    /// the runtime has shut down.
     ///
     /// # Examples
     ///
