@@ -17,7 +17,7 @@ mod tests {
     use loom::sync::{Arc, Notify};
     use loom::thread;
 
-    use super::protocol::{Completed, Join, Park, Result, State, Woken};
+    use super::protocol::{Completed, Join, Park, Result, State, Woken, Written};
 
     struct Coroutine {
         state: State,
@@ -122,21 +122,49 @@ mod tests {
                 // SAFETY: Before `write_result` the result is the coroutine's; loom checks it.
                 unsafe { *result = Some(7) }
             });
-            if self.state.write_result() == Result::Yours {
-                assert_eq!(self.take_result(), Some(7));
+            match self.state.write_result() {
+                Written::Drop => assert_eq!(self.take_result(), Some(7)),
+                Written::WakeWatcher => self.wake_who_lies_in_the_slot(),
+                Written::Leave => {}
             }
+        }
+
+        fn wake_who_lies_in_the_slot(&self) {
+            let joiner = self.joiner.with_mut(|joiner| {
+                // SAFETY: The order just given says that the slot is ours; loom checks it.
+                unsafe { (*joiner).take() }
+            });
+            assert_eq!(joiner, Some(5));
+            self.bell.notify();
+        }
+
+        /// The join handle as a future, polled once, and again when it was woken.
+        fn watch(&self) -> Option<usize> {
+            if !self.state.has_result() {
+                self.joiner.with_mut(|joiner| {
+                    // SAFETY: Before `watch` the slot is the handle's; loom checks it.
+                    unsafe { *joiner = Some(5) }
+                });
+                match self.state.watch() {
+                    Join::Wait => {
+                        while !self.state.has_result() {
+                            self.bell.wait();
+                        }
+                    }
+                    Join::Done => self.joiner.with(|joiner| {
+                        // SAFETY: `Done` says that the slot is ours again; loom checks it.
+                        assert_eq!(unsafe { *joiner }, Some(5));
+                    }),
+                }
+            }
+            self.take_result()
         }
 
         fn complete(&self) {
             // What the worker does between the result and the end.
             self.use_stack();
             if self.state.complete() == Completed::WakeJoiner {
-                let joiner = self.joiner.with_mut(|joiner| {
-                    // SAFETY: `WakeJoiner` says that the slot is ours; loom checks it.
-                    unsafe { (*joiner).take() }
-                });
-                assert_eq!(joiner, Some(5));
-                self.bell.notify();
+                self.wake_who_lies_in_the_slot();
             }
         }
 
@@ -284,6 +312,22 @@ mod tests {
             coroutine.write_result();
             coroutine.complete();
             assert_eq!(joiner.join().unwrap(), Some(7));
+        });
+    }
+
+    #[test]
+    fn the_result_races_a_watcher_that_lets_go_at_once() {
+        loom::model(|| {
+            let coroutine = Coroutine::new();
+            coroutine.take_from_queue();
+            let watcher = spawn(&coroutine, |coroutine| {
+                assert_eq!(coroutine.watch(), Some(7));
+                // The future is dropped.
+                assert_eq!(coroutine.state.detach(), Result::Yours);
+            });
+            coroutine.write_result();
+            coroutine.complete();
+            watcher.join().unwrap();
         });
     }
 

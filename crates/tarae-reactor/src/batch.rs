@@ -1,15 +1,16 @@
 //! The wakers of one turn: collected under locks, woken under none.
 //!
-//! Everybody collected is woken, also when one of the wakers panics: the others' events have been taken
-//! from the kernel and will not be told again.
+//! A waker may be code of the program's, and panic. Everybody collected is woken nevertheless: the others' events have
+//! been taken from the kernel and will not be told again. And the panic ends here, after the panic hook has told of it:
+//! who polls is a worker, or looks after workers, and has nothing to do with whose waker it was.
 //!
 //! [`Reactor`](crate::Reactor) keeps one emptied batch for its next turn, so that a warm turn allocates
 //! nothing. Two threads that wake at the same time (one has released the poll lock, the next has polled)
 //! need a second batch; the larger of the two is kept.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
-use std::vec::Drain;
 
 /// The largest batch that is kept, in wakers. A full turn has 1,024 events of at most two sides each; more
 /// than that is many waiters on one side, and rare.
@@ -41,28 +42,20 @@ impl Batches {
     }
 }
 
-/// Wakes all of `batch`, in order; if some panic, the first panic goes on when all have been woken.
-pub(crate) fn wake_all(batch: &mut Vec<Waker>) {
-    let mut rest = Rest(batch.drain(..));
-    for waker in rest.0.by_ref() {
-        waker.wake();
-    }
-}
-
-/// The wakers not yet woken. Dropped before it is empty only by a waker's panic: then it goes on.
-struct Rest<'a>(Drain<'a, Waker>);
-
-impl Drop for Rest<'_> {
-    fn drop(&mut self) {
-        for waker in self.0.by_ref() {
-            waker.wake();
+/// Wakes all of `batch`, in order, and leaves it empty; those that panic have been told of by the panic hook.
+pub fn wake_all(batch: &mut Vec<Waker>) {
+    let mut rest = batch.drain(..);
+    // One catch for the whole batch, but for those with such a waker in it.
+    while let Err(payload) = catch_unwind(AssertUnwindSafe(|| rest.by_ref().for_each(Waker::wake))) {
+        // It may panic when it is dropped, and so may what comes of that.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
@@ -81,17 +74,26 @@ mod tests {
 
     impl Wake for Panic {
         fn wake(self: Arc<Self>) {
-            panic!("a waker's panic");
+            std::panic::resume_unwind(Box::new(Bomb));
+        }
+    }
+
+    /// A payload that panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("a payload's panic"));
         }
     }
 
     #[test]
-    fn a_panicking_waker_does_not_keep_the_others_asleep() {
+    fn panicking_wakers_do_not_keep_the_others_asleep_and_do_not_hurt_who_wakes_them() {
         let count = Arc::new(Count(AtomicUsize::new(0)));
         let counting = || Waker::from(count.clone());
-        let batch = vec![counting(), Waker::from(Arc::new(Panic)), counting(), counting()];
-        let batches = Batches::default();
-        assert!(catch_unwind(AssertUnwindSafe(|| batches.wake_all(batch))).is_err());
+        let panicking = || Waker::from(Arc::new(Panic));
+        let batch = vec![counting(), panicking(), counting(), panicking(), panicking(), counting()];
+        assert_eq!(Batches::default().wake_all(batch), 6);
         assert_eq!(count.0.load(Ordering::Relaxed), 3);
     }
 

@@ -87,6 +87,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use batch::wake_all;
 pub use reactor::Reactor;
 pub use side::Readiness;
-pub use source::{Side, Source, Wait, WaitKey};
+pub use source::{Listed, Side, Source, Wait, WaitKey};

@@ -117,7 +117,8 @@ impl Reactor {
     }
 
     /// Waits until an event arrives, the reactor is [notified](Reactor::notify) or `timeout` has passed, wakes
-    /// the waiters concerned, and returns how many they were.
+    /// the waiters concerned, and returns how many they were. One that panics is told of by the panic hook, and by nobody
+    /// else.
     ///
     /// May return early, with nothing done: after a signal, or when a notification meant for an earlier poll
     /// arrives late. The timeout is rounded up to milliseconds, the unit of epoll_wait(2).
@@ -129,9 +130,6 @@ impl Reactor {
     ///
     /// # Errors
     /// Those of epoll_wait(2) but `EINTR`. None is known to happen to a descriptor of our own.
-    ///
-    /// # Panics
-    /// If a waker panics; the others are woken nevertheless.
     pub fn poll(&self, timeout: Option<Duration>) -> io::Result<usize> {
         let mut turn = lock(&self.turn);
         let timeout = match self.notify.begin_poll() {
@@ -150,9 +148,6 @@ impl Reactor {
     /// Leaves a notification for the next [`poll`](Reactor::poll) in place.
     ///
     /// # Errors
-    /// As [`poll`](Reactor::poll).
-    ///
-    /// # Panics
     /// As [`poll`](Reactor::poll).
     pub fn try_poll(&self) -> io::Result<Option<usize>> {
         let mut turn = match self.turn.try_lock() {
@@ -219,7 +214,7 @@ impl Reactor {
         if turn.events.is_empty() {
             return 0;
         }
-        /// Counts down also when a waker panics.
+        /// Counts down also if something panics.
         struct Waking<'a>(&'a AtomicUsize);
         impl Drop for Waking<'_> {
             fn drop(&mut self) {

@@ -44,6 +44,30 @@ pub struct WaitKey {
     ticket: Ticket,
 }
 
+/// A waiter's place in the list of a source; dropping it takes the waiter off, as [`Source::cancel`] does.
+///
+/// It may outlive the source, and keeps no registration: the end of the source wakes who is listed.
+#[must_use = "the waiter is taken off the list when this is dropped"]
+pub struct Listed {
+    descriptor: Arc<Descriptor>,
+    key: WaitKey,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.descriptor.side(self.key.side).cancel(self.key.ticket);
+    }
+}
+
+impl fmt::Debug for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listed")
+            .field("fd", &self.descriptor.fd)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The registration of a descriptor with a [`Reactor`]; dropping it ends the registration.
 ///
 /// Drop it before closing the descriptor. Otherwise, if the number has been given to another descriptor of
@@ -103,6 +127,12 @@ impl Source {
             None => Wait::Ready,
             Some(ticket) => Wait::Pending(WaitKey { side, ticket }),
         }
+    }
+
+    /// As [`wait`](Source::wait), for a waiter that may outlive the source; `None` if the side is ready now.
+    pub fn list(&self, side: Side, waker: &Waker) -> Option<Listed> {
+        let ticket = self.descriptor.side(side).wait(waker)?;
+        Some(Listed { descriptor: Arc::clone(&self.descriptor), key: WaitKey { side, ticket } })
     }
 
     /// Takes a waiter of this source off the list, and returns whether it was still there.

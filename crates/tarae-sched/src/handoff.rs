@@ -71,19 +71,25 @@ impl<W: Wait> Scheduler<W> {
     ///
     /// Does not unwind. Who is told that it let others run looks whether it was interrupted.
     pub fn be_fair() -> bool {
-        let spent = Self::with_shared_of_caller(|shared| {
-            shared.with_core(|core| core.budget.is_spent(&shared.remotes[core.worker].turn))
-        });
-        let over = match spent {
-            // Not a coroutine, or not one of ours.
-            None => false,
-            Some(None) => BLOCKING.get() == 0 && !tarae_task::is_locked(),
-            Some(Some(spent)) => spent,
-        };
+        let over = Self::is_turn_over();
         if over {
             tarae_task::rejoin();
         }
         over
+    }
+
+    /// Counts an operation that did not have to wait, and says whether the calling coroutine has gone on for so long that it
+    /// is to let others run.
+    pub fn is_turn_over() -> bool {
+        let spent = Self::with_shared_of_caller(|shared| {
+            shared.with_core(|core| core.budget.is_spent(&shared.remotes[core.worker].turn))
+        });
+        match spent {
+            // Not a coroutine, or not one of ours.
+            None => false,
+            Some(None) => BLOCKING.get() == 0 && !tarae_task::is_locked(),
+            Some(Some(spent)) => spent,
+        }
     }
 
     fn with_shared_of_caller<R>(f: impl FnOnce(&Shared<W>) -> R) -> Option<R> {

@@ -7,12 +7,13 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::Cancelled;
 use crate::coroutine::Header;
 use crate::here::{self, HERE};
 use crate::interrupt;
-use crate::state;
+use crate::state::Written;
 
 /// What a job came to, as in `std::thread::Result`.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Any + Send + 'static>>;
@@ -121,8 +122,22 @@ where
 
     fn finish(&self, outcome: Outcome<T>) {
         self.replace_stage(Stage::Result(outcome));
-        if self.header.state.write_result() == state::Result::Yours {
-            drop_result(self.replace_stage(Stage::Taken));
+        match self.header.state.write_result() {
+            Written::Leave => {}
+            Written::Drop => drop_result(self.replace_stage(Stage::Taken)),
+            Written::WakeWatcher => self.wake_watcher(),
+        }
+    }
+
+    /// The watcher's waker is code of the user's. So this is done here, where such code may run, wait and panic, and not
+    /// where the coroutine is done: that is between two coroutines (`run`).
+    #[cold]
+    fn wake_watcher(&self) {
+        // SAFETY: `WakeWatcher` says that the slot is ours.
+        let watcher = unsafe { &mut *self.header.joiner.get() }.take();
+        // A panic has been told by the panic hook, and is not what this coroutine came to.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| watcher.map(Waker::wake))) {
+            drop_result(panic);
         }
     }
 

@@ -11,7 +11,7 @@
 //! | `state`, `reason`, `token` | anyone: atomics |
 //! | `schedule`, `attributes`, `table` | anyone: never written after `spawn` |
 //! | `context`, `suspender`, `seat`, `remembered`, `stamp(ed)`, `mailbox`, `locks` | whoever owns the stack, as the state word says |
-//! | `joiner` | the join handle until it sets `JOINED`, then the completer |
+//! | `joiner` | the join handle until it sets `JOINED`, then the completer; or until it sets `WATCHED`, then who sets `RESULT` |
 
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;

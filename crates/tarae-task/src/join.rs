@@ -1,13 +1,26 @@
-//! The join handle: waits for a coroutine to end, and takes its result.
+//! The join handle: waits for a coroutine to end, and takes its result; the future that does the same.
+//!
+//! | who waits | is woken | by whom |
+//! |---|---|---|
+//! | [`JoinHandle::join`], by parking | when the coroutine is done | the worker that ran it, between two coroutines |
+//! | [`Joining`], by being polled | when the result is written | the coroutine itself, as the waker may be code of the user's |
+//!
+//! The joiner slot takes one waker, once. A future may be polled with another one each time: so what lies in the slot is a
+//! [`Relay`], which has the one of the last poll.
 
 use std::any::Any;
 use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use crate::body::{Outcome, drop_result};
 use crate::coroutine::Coroutine;
 use crate::park::{Reason, park, waker};
+use crate::relay::Relay;
 use crate::state::{self, Join};
 
 /// Owns the result of a coroutine. Dropping it detaches the coroutine, which goes on.
@@ -104,6 +117,79 @@ impl<T> Drop for JoinHandle<T> {
             // `None` after `join`.
             drop_result(self.take());
         }
+    }
+}
+
+impl<T> IntoFuture for JoinHandle<T> {
+    type Output = Result<T, Box<dyn Any + Send + 'static>>;
+    type IntoFuture = Joining<T>;
+
+    fn into_future(self) -> Joining<T> {
+        Joining { relay: None, handle: self }
+    }
+}
+
+/// A future of the result of a coroutine. Dropping it detaches the coroutine.
+///
+/// # Panics
+///
+/// If it is polled after it was ready.
+#[must_use = "futures do nothing unless polled"]
+pub struct Joining<T> {
+    /// Made at the first poll that finds no result.
+    relay: Option<Arc<Relay>>,
+    handle: JoinHandle<T>,
+}
+
+impl<T> Joining<T> {
+    /// The coroutine.
+    pub fn coroutine(&self) -> &Coroutine {
+        self.handle.coroutine()
+    }
+
+    /// Whether the result is written; if not, the waker is woken when it is.
+    fn is_written(&mut self, waker: &Waker) -> bool {
+        let header = self.handle.coroutine.header();
+        if header.state.has_result() {
+            return true;
+        }
+        if let Some(relay) = &self.relay {
+            return relay.listen(waker);
+        }
+        let relay = Relay::new();
+        relay.listen(waker);
+        // SAFETY: `WATCHED` is set below and nowhere else, once, as there is no relay yet; and `JOINED` never, as this is the
+        // only join handle. So the slot is ours.
+        unsafe { *header.joiner.get() = Some(Waker::from(Arc::clone(&relay))) };
+        self.relay = Some(relay);
+        header.state.watch() == Join::Done
+    }
+}
+
+impl<T> Future for Joining<T> {
+    type Output = Result<T, Box<dyn Any + Send + 'static>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if !this.is_written(cx.waker()) {
+            return Poll::Pending;
+        }
+        Poll::Ready(this.handle.take().expect("a future that was ready is not polled again"))
+    }
+}
+
+impl<T> Drop for Joining<T> {
+    fn drop(&mut self) {
+        // The relay stays in the slot, and may be dropped where no code of the user's may run: so without the waker.
+        if let Some(relay) = &self.relay {
+            relay.leave();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Joining<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Joining").field(&self.handle.coroutine).finish()
     }
 }
 

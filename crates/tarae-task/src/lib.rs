@@ -28,6 +28,7 @@
 //! | [`run`] | running one after the other |
 //! | [`adrift`] | running without a worker: left behind, or locked to a kernel thread |
 //! | [`join`] | its result |
+//! | [`relay`] | a waker that stays while those behind it change |
 //! | [`here`] | who runs on this thread |
 //! | [`seat`] | what a worker lends to what it runs, and how it is taken from a stuck thread |
 //! | [`hold`] | whether a thread still has its seat: one protocol, model-checked |
@@ -47,6 +48,7 @@ pub mod hold;
 pub mod interrupt;
 pub mod join;
 pub mod park;
+pub mod relay;
 pub mod run;
 pub mod runnable;
 pub mod schedule;
@@ -74,10 +76,11 @@ pub use interrupt::{
     Interrupt, check, deadline, deadline_of_wait, heed, is_interrupt, is_limited, shield, with_deadline,
     with_flag,
 };
-pub use join::JoinHandle;
+pub use join::{JoinHandle, Joining};
 pub use park::{
     Reason, park, park_deadline, park_kernel_thread, rejoin, try_park_deadline, waker, with_waker, yield_now,
 };
+pub use relay::Relay;
 pub use run::Ran;
 pub use runnable::{Links, Next, Runnable};
 pub use schedule::{Cause, Schedule};

@@ -8,16 +8,18 @@
 //! | `Parked`   | the next waker       | no                             | makes it `Ready`, and gives the waker the `Runnable` |
 //! | `Done`     | nobody               | never again                    | changes nothing                          |
 //!
-//! Beside the phase, four flags that are only ever set:
+//! Beside the phase, five flags that are only ever set:
 //!
 //! | flag        | set by                  | means                                                          |
 //! |-------------|-------------------------|----------------------------------------------------------------|
 //! | `CANCELLED` | whoever cancels         | the next wait unwinds                                          |
 //! | `JOINED`    | the join handle         | its waker lies in the joiner slot; the slot is the completer's |
+//! | `WATCHED`   | the join handle, as a future | its waker lies in the joiner slot; the slot is whoever's who sets `RESULT` |
 //! | `RESULT`    | the coroutine           | the result is written; before, the slot is the coroutine's     |
 //! | `DETACHED`  | the join handle, dropped| nobody will ask for the result                                 |
 //!
-//! Of `RESULT` and `DETACHED`, whoever comes second drops the result.
+//! Of `RESULT` and `DETACHED`, whoever comes second drops the result. Of `RESULT` and `WATCHED`, whoever comes second sees to
+//! the watcher: it is woken, or need not wait. A handle sets `JOINED` or `WATCHED`, never both.
 //!
 //! The race to fear is the lost wake: the coroutine looks at its condition (false), a waker makes it true and
 //! wakes, the coroutine parks. It cannot happen: **every wake is a read-modify-write, also when it changes
@@ -44,6 +46,7 @@ const CANCELLED: u32 = 1 << 3;
 const JOINED: u32 = 1 << 4;
 const RESULT: u32 = 1 << 5;
 const DETACHED: u32 = 1 << 6;
+const WATCHED: u32 = 1 << 7;
 
 /// What a waker must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +84,20 @@ pub enum Completed {
 pub enum Join {
     /// Park until woken.
     Wait,
-    /// Go on: it is done, and the slot is the joiner's again.
+    /// Go on: what it waits for has come, and the slot is the joiner's again.
     Done,
+}
+
+/// What whoever has written the result must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// Drop it: nobody will ask for it.
+    Drop,
+    /// Wake the watcher, whose waker lies in the slot.
+    WakeWatcher,
+    /// Nothing: the handle has it.
+    Leave,
 }
 
 /// Who drops the result.
@@ -191,11 +206,27 @@ impl State {
         self.0.load(Ordering::Relaxed) & CANCELLED != 0
     }
 
-    /// Says that the result is written, and who drops it: the coroutine, if nobody will ask for it.
-    pub fn write_result(&self) -> Result {
-        // Release: the handle sees the result. Acquire: nothing to see, but a result dropped here happens after the
-        // handle let go of it.
-        if self.0.fetch_or(RESULT, Ordering::AcqRel) & DETACHED != 0 { Result::Yours } else { Result::Theirs }
+    /// Says that the result is written.
+    pub fn write_result(&self) -> Written {
+        // Release: the handle sees the result. Acquire: we see the watcher's waker, and a result dropped here happens after
+        // the handle let go of it.
+        match self.0.fetch_or(RESULT, Ordering::AcqRel) {
+            seen if seen & DETACHED != 0 => Written::Drop,
+            seen if seen & WATCHED != 0 => Written::WakeWatcher,
+            _ => Written::Leave,
+        }
+    }
+
+    /// Whether the result is written; if so, it is visible to the caller.
+    pub fn has_result(&self) -> bool {
+        self.0.load(Ordering::Acquire) & RESULT != 0
+    }
+
+    /// Says that a waker lies in the joiner slot, which is to be woken as soon as the result is written. Called once, by a
+    /// handle that does not join.
+    pub fn watch(&self) -> Join {
+        // Release: whoever writes the result sees the waker. Acquire: if it is written, we see it.
+        if self.0.fetch_or(WATCHED, Ordering::AcqRel) & RESULT != 0 { Join::Done } else { Join::Wait }
     }
 
     /// Says that nobody will ask for the result, and who drops it: the handle, if it is written.

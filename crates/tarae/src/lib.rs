@@ -26,6 +26,8 @@
 //!
 //! - [`thread`], [`sync`] and [`net`] have the names and signatures of `std::thread`, `std::sync` and `std::net`; a
 //!   program moves by replacing `std::` with `tarae::` in its imports. Where tarae must differ, the module says so.
+//! - [`channel`] has crossbeam-channel's; [`scope`], [`timeout`] and [`CancelToken`] say who waits for whom, and how long.
+//! - [`callback`] and [`future`] are for code that was written for callbacks, or as a future.
 //! - [`Runtime`] is for programs that want to choose the number of workers, the stack size, or the end.
 //! - Every call works on a plain kernel thread as well, and blocks that.
 //!
@@ -37,6 +39,7 @@
 
 pub mod callback;
 pub mod channel;
+pub mod future;
 pub mod generator;
 pub mod local;
 pub mod net;

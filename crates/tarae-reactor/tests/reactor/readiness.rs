@@ -156,3 +156,75 @@ fn every_waiter_of_a_side_is_woken() {
     assert_eq!(reactor.poll(Some(LIMIT)).unwrap(), 5);
     assert_eq!(count.wakes(), 5);
 }
+
+#[test]
+fn a_waiter_that_is_listed_leaves_when_its_place_is_dropped() {
+    let reactor = Reactor::new().unwrap();
+    let (socket, mut peer) = pair();
+    let source = reactor.register(&socket).unwrap();
+    let (count, waker) = Count::new();
+    assert!(source.list(Side::Read, &waker).is_none(), "it is ready");
+    settle(&reactor, &source);
+    let [first, kept, last] = [(); 3].map(|()| source.list(Side::Read, &waker).unwrap());
+    drop((first, last));
+    assert!(reactor.has_waiters());
+    peer.write_all(b"x").unwrap();
+    assert_eq!(reactor.poll(Some(LIMIT)).unwrap(), 1);
+    drop(kept);
+    assert_eq!((count.wakes(), reactor.has_waiters()), (1, false));
+}
+
+#[test]
+fn a_place_in_the_list_outlives_the_source_and_keeps_no_registration() {
+    let reactor = Reactor::new().unwrap();
+    let (socket, _peer) = pair();
+    let source = reactor.register(&socket).unwrap();
+    settle(&reactor, &source);
+    let (count, waker) = Count::new();
+    let listed = source.list(Side::Read, &waker).unwrap();
+    drop(source);
+    assert_eq!((count.wakes(), reactor.registered()), (1, 0));
+    let again = reactor.register(&socket).unwrap();
+    drop(listed);
+    assert_eq!(reactor.registered(), 1);
+    drop(again);
+}
+
+#[test]
+fn a_waker_that_panics_does_not_end_the_poll_nor_keep_others_asleep() {
+    struct Panics;
+    impl std::task::Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("a waker's panic"));
+        }
+    }
+    let reactor = Reactor::new().unwrap();
+    let (socket, mut peer) = pair();
+    let source = reactor.register(&socket).unwrap();
+    settle(&reactor, &source);
+    let ((count, waker), panics) = (Count::new(), std::task::Waker::from(Arc::new(Panics)));
+    for waker in [&waker, &panics, &panics, &waker] {
+        pend(&source, Side::Read, waker);
+    }
+    peer.write_all(b"x").unwrap();
+    assert_eq!(reactor.poll(Some(LIMIT)).unwrap(), 4);
+    assert_eq!(count.wakes(), 2);
+    // Those who wait when the source or the reactor ends are woken likewise.
+    settle_again(&reactor, &source);
+    for waker in [&panics, &waker] {
+        pend(&source, Side::Read, waker);
+    }
+    reactor.close();
+    settle_again(&reactor, &source);
+    for waker in [&panics, &waker] {
+        pend(&source, Side::Read, waker);
+    }
+    drop(source);
+    assert_eq!(count.wakes(), 4);
+}
+
+/// As `settle`, of one side.
+fn settle_again(reactor: &Reactor, source: &tarae_reactor::Source) {
+    while reactor.try_poll().unwrap() != Some(0) {}
+    source.clear(Side::Read, source.readiness(Side::Read));
+}

@@ -11,10 +11,12 @@
 //! - Reads and writes of a coroutine go through recv(2) and send(2) with `MSG_DONTWAIT`.
 //! - Host names are looked up by getaddrinfo(3), which blocks the kernel thread.
 
+mod polling;
 mod readiness;
 mod tcp_listener;
 mod tcp_stream;
 
+pub use polling::Place;
 pub use std::net::{
     AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
     ToSocketAddrs,

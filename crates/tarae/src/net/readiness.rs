@@ -147,7 +147,7 @@ impl Readiness {
     }
 
     /// Returns a registration with a reactor that is polled.
-    fn live(&self, fd: BorrowedFd<'_>) -> io::Result<Arc<Source>> {
+    pub(super) fn live(&self, fd: BorrowedFd<'_>) -> io::Result<Arc<Source>> {
         let mut slot = self.lock();
         if let Some(source) = &*slot
             && !source.reactor().is_closed()
@@ -155,7 +155,7 @@ impl Readiness {
             return Ok(Arc::clone(source));
         }
         let registered = with_driver(|driver, worker| driver.reactor(worker).register(fd));
-        let source = Arc::new(registered.ok_or_else(|| io::Error::other("not on a coroutine"))??);
+        let source = Arc::new(registered??);
         let before = slot.replace(Arc::clone(&source));
         drop(slot);
         // Dropped after the lock: it wakes whoever still waits on it.
@@ -164,7 +164,7 @@ impl Readiness {
     }
 
     /// Nothing under this lock panics, so poison carries no meaning.
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Source>>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Arc<Source>>> {
         self.source.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
@@ -178,7 +178,11 @@ enum Ended<T> {
 }
 
 /// Tries the call if it is not known to block.
-fn attempt<T>(source: &Source, side: Side, try_call: &mut impl FnMut() -> Tried<T>) -> Option<io::Result<T>> {
+pub(super) fn attempt<T>(
+    source: &Source,
+    side: Side,
+    try_call: &mut impl FnMut() -> Tried<T>,
+) -> Option<io::Result<T>> {
     let seen = source.readiness(side);
     if !seen.is_ready() {
         return None;

@@ -2,20 +2,24 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::iter::FusedIterator;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use tarae_reactor::Side;
 use tarae_task::{Reason, try_wait_until};
 
-use super::TcpStream;
+use super::{Place, TcpStream};
 use crate::cancel::io_error;
 
+use super::polling::BackingOff;
 use super::readiness::{Readiness, Tried, block, is_nonblocking, on_coroutine};
 
 /// How long the first accept of a row that finds no descriptor free waits before it says so. It doubles with each.
@@ -105,6 +109,56 @@ impl TcpListener {
         self.accepted(accepted)
     }
 
+    /// Accepts a connection, for a future: does not wait, but has the waker woken when somebody connects.
+    ///
+    /// Whether the listener is non-blocking does not
+    /// matter here. On a kernel thread the default runtime's workers, which start on first use, look after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept), after the same pause; `ENOSPC` or `ENOMEM` if the kernel cannot watch one more descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    /// use tarae::net::{Place, TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let peer = TcpStream::connect(listener.local_addr()?)?;
+    /// let mut place = Place::new();
+    /// let (_, address) = tarae::future::block_on(poll_fn(|cx| listener.poll_accept(&mut place, cx)))?;
+    /// assert_eq!(address, peer.local_addr()?);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn poll_accept(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        if let Some(backing_off) = &mut place.backing_off {
+            ready!(Pin::new(&mut backing_off.sleep).poll(cx));
+            return place.backing_off.take().map_or(Poll::Pending, |over| Poll::Ready(Err(over.error)));
+        }
+        self.hide_nonblocking()?;
+        let accept = || Tried::from_result(self.inner.accept());
+        let accepted = self.readiness.poll(self.inner.as_fd(), Side::Read, place, cx, accept);
+        match ready!(accepted) {
+            Err(error) if out_of_resources(&error) => {
+                let sleep = crate::future::sleep(self.back_off());
+                place.backing_off = Some(Box::new(BackingOff { sleep, error }));
+                self.poll_accept(place, cx)
+            }
+            other => Poll::Ready(self.accepted(other)),
+        }
+    }
+
+    /// How long to wait after one more accept that found no descriptor free.
+    fn back_off(&self) -> Duration {
+        let before = self.options.failed_in_a_row.fetch_add(1, Ordering::Relaxed);
+        BACK_OFF_FIRST * (1 << before.min(BACK_OFF_DOUBLINGS))
+    }
+
     /// Returns an iterator over the connections to come. As [`std::net::TcpListener::incoming`].
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self }
@@ -160,16 +214,14 @@ impl TcpListener {
         &self,
         accepted: io::Result<(std::net::TcpStream, SocketAddr)>,
     ) -> io::Result<(TcpStream, SocketAddr)> {
-        let failed_in_a_row = &self.options.failed_in_a_row;
         match accepted {
             Ok((stream, addr)) => {
-                failed_in_a_row.store(0, Ordering::Relaxed);
+                self.options.failed_in_a_row.store(0, Ordering::Relaxed);
                 Ok((TcpStream::fresh(stream), addr))
             }
             Err(error) => {
                 if out_of_resources(&error) && !self.options.nonblocking.load(Ordering::Relaxed) {
-                    let before = failed_in_a_row.fetch_add(1, Ordering::Relaxed);
-                    let until = Instant::now() + BACK_OFF_FIRST * (1 << before.min(BACK_OFF_DOUBLINGS));
+                    let until = Instant::now() + self.back_off();
                     let slept = try_wait_until(Reason::Sleep, Some(until), |_| None::<Infallible>);
                     slept.map_err(io_error)?;
                 }

@@ -6,6 +6,7 @@ use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -14,6 +15,7 @@ use tarae_reactor::Side;
 
 use crate::cancel::{io_error, is_interrupt};
 
+use super::polling::Place;
 use super::readiness::{Readiness, Tried, is_nonblocking, on_coroutine, repeat_blocking};
 
 /// A TCP connection.
@@ -253,18 +255,95 @@ impl TcpStream {
         }
     }
 
-    fn send(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.call(Side::Write, |flags| {
-            let result = rustix::net::send(&self.inner, bytes, flags.send);
-            Tried::<usize>::moved(result.map_err(io::Error::from), bytes.len())
-        })
+    /// Reads into `buf`, for a future: does not wait, but has the waker woken when there is something.
+    ///
+    /// Read timeouts, and whether the socket is non-blocking, do not matter here. On a kernel thread the default runtime's
+    /// workers, which start on first use, look after the socket. A coroutine that goes on and on without waiting is told
+    /// `Pending` now and then, and its waker is woken at once: so others run, and a cancellation is noticed.
+    ///
+    /// # Errors
+    ///
+    /// Any error of recv(2) but `EAGAIN`; `ENOSPC` or `ENOMEM` if the kernel cannot watch one more descriptor; `Other` when
+    /// the runtime has shut down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    /// use std::io::Write;
+    /// use tarae::net::{Place, TcpListener, TcpStream};
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0")?;
+    /// let mut peer = TcpStream::connect(listener.local_addr()?)?;
+    /// let (stream, _) = listener.accept()?;
+    /// peer.write_all(b"hello")?;
+    ///
+    /// let (mut place, mut buf) = (Place::new(), [0; 16]);
+    /// let count = tarae::future::block_on(poll_fn(|cx| stream.poll_read(&mut place, cx, &mut buf)))?;
+    /// assert_eq!(&buf[..count], b"hello");
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn poll_read(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(Side::Read, place, cx, || self.try_receive(buf, Flags::DO_NOT_WAIT))
     }
 
-    fn receive(&self, buf: &mut [u8]) -> io::Result<usize> {
+    /// Writes from `buf`, for a future: does not wait, but has the waker woken when there is room.
+    ///
+    /// As [`poll_read`](Self::poll_read).
+    ///
+    /// # Errors
+    ///
+    /// Any error of send(2) but `EAGAIN`; otherwise as [`poll_read`](Self::poll_read).
+    pub fn poll_write(&self, place: &mut Place, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll(Side::Write, place, cx, || self.try_send(buf, Flags::DO_NOT_WAIT))
+    }
+
+    /// As [`poll_write`](Self::poll_write), from several buffers.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_write`](Self::poll_write).
+    pub fn poll_write_vectored(
+        &self,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll(Side::Write, place, cx, || self.try_send_vectored(bufs, Flags::DO_NOT_WAIT))
+    }
+
+    fn poll<T>(
+        &self,
+        side: Side,
+        place: &mut Place,
+        cx: &mut Context<'_>,
+        call: impl FnMut() -> Tried<T>,
+    ) -> Poll<io::Result<T>> {
+        self.readiness.poll(self.inner.as_fd(), side, place, cx, call)
+    }
+
+    fn try_send(&self, bytes: &[u8], flags: Flags) -> Tried<usize> {
+        let result = rustix::net::send(&self.inner, bytes, flags.send);
+        Tried::<usize>::moved(result.map_err(io::Error::from), bytes.len())
+    }
+
+    fn try_send_vectored(&self, bufs: &[IoSlice<'_>], flags: Flags) -> Tried<usize> {
+        // More than the kernel takes at once is an error there; std cuts it off.
+        let bufs = &bufs[..bufs.len().min(SLICES_MAX)];
+        let most = bufs.iter().map(|buf| buf.len()).sum();
+        let mut control = rustix::net::SendAncillaryBuffer::default();
+        let result = rustix::net::sendmsg(&self.inner, bufs, &mut control, flags.send);
+        Tried::<usize>::moved(result.map_err(io::Error::from), most)
+    }
+
+    fn try_receive(&self, buf: &mut [u8], flags: Flags) -> Tried<usize> {
         let most = buf.len();
-        self.call(Side::Read, |flags| {
-            Tried::<usize>::moved(received(rustix::net::recv(&self.inner, &mut *buf, flags.receive)), most)
-        })
+        Tried::<usize>::moved(received(rustix::net::recv(&self.inner, buf, flags.receive)), most)
     }
 }
 
@@ -355,7 +434,7 @@ impl Read for &TcpStream {
     ///
     /// `WouldBlock` after the read timeout, as in std; any error of recv(2) but `EAGAIN`, which is waited out.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive(buf)
+        self.call(Side::Read, |flags| self.try_receive(buf, flags))
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -380,17 +459,11 @@ impl Write for &TcpStream {
     ///
     /// `WouldBlock` after the write timeout, as in std; any error of send(2) but `EAGAIN`, which is waited out.
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.send(buf)
+        self.call(Side::Write, |flags| self.try_send(buf, flags))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        let bufs = &bufs[..bufs.len().min(SLICES_MAX)];
-        let most = bufs.iter().map(|buf| buf.len()).sum();
-        self.call(Side::Write, |flags| {
-            let mut control = rustix::net::SendAncillaryBuffer::default();
-            let result = rustix::net::sendmsg(&self.inner, bufs, &mut control, flags.send);
-            Tried::<usize>::moved(result.map_err(io::Error::from), most)
-        })
+        self.call(Side::Write, |flags| self.try_send_vectored(bufs, flags))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -11,10 +11,15 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
-use tarae_reactor::Reactor;
+use tarae_reactor::{Reactor, wake_all};
 use tarae_sched::{Scheduler, Wait};
 use tarae_task::{Armed, with_coroutine};
 use tarae_timer::{Key, Timers};
+
+use super::default_runtime;
+
+/// Later than any timer that a program means: when a driver is closed, whatever is armed until then fires.
+const LATER_THAN_ALL: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// How many timers one hold of the lock may move or fire. Bounds how long another thread waits for it.
 const TIMERS_PER_LOCK: usize = 256;
@@ -104,7 +109,11 @@ impl Wait for Driver {
     }
 
     fn close(&self) {
-        self.parts.iter().for_each(|part| part.reactor.close());
+        for part in &self.parts {
+            part.reactor.close();
+            // Nobody will fire them: whoever waits, and is not a coroutine of ours, is to arm another one elsewhere.
+            part.fire_until(Instant::now() + LATER_THAN_ALL);
+        }
     }
 
     fn may_wake(&self) -> bool {
@@ -125,12 +134,15 @@ impl Part {
         if self.timers().is_empty() {
             return;
         }
-        let now = Instant::now();
+        self.fire_until(Instant::now());
+    }
+
+    fn fire_until(&self, now: Instant) {
         let mut fired = Vec::new();
         self.firing.fetch_add(1, Ordering::SeqCst);
         loop {
             let done = self.timers().expire_some(now, TIMERS_PER_LOCK, &mut fired);
-            fired.drain(..).for_each(Waker::wake);
+            wake_all(&mut fired);
             if done {
                 break;
             }
@@ -153,7 +165,19 @@ impl Part {
 }
 
 /// Calls `f` with what the workers of the calling coroutine's runtime wait on, and the number of the worker it runs on,
-/// if it runs on one. `None` on a kernel thread. `f` must not park.
-pub(crate) fn with_driver<R>(f: impl FnOnce(&Driver, Option<usize>) -> R) -> Option<R> {
-    with_coroutine(|current| Scheduler::with_wait_of(current?, f))
+/// if it runs on one; on a kernel thread, with what those of the default runtime wait on. `f` must not park.
+///
+/// # Errors
+///
+/// If the default runtime is to be started, and cannot be.
+pub(crate) fn with_driver<R>(f: impl FnOnce(&Driver, Option<usize>) -> R) -> io::Result<R> {
+    let mut f = Some(f);
+    let called = with_coroutine(|current| {
+        Scheduler::with_wait_of(current?, |driver, worker| f.take().map(|f| f(driver, worker)))
+    });
+    match (called.flatten(), f) {
+        (Some(result), _) => Ok(result),
+        (None, Some(f)) => Ok(f(default_runtime()?.driver(), None)),
+        (None, None) => unreachable!("f was called, and its result returned"),
+    }
 }

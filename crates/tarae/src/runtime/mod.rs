@@ -154,6 +154,10 @@ impl Runtime {
         self.scheduler.dump()
     }
 
+    pub(crate) fn driver(&self) -> &Driver {
+        self.scheduler.wait()
+    }
+
     /// Returns how many workers it has.
     pub fn workers(&self) -> usize {
         self.scheduler.workers()

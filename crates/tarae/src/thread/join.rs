@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::{Result, Thread};
+use crate::future::Join;
 use crate::runtime::is_cancelled;
 
 /// Owns the right to join a coroutine; dropping it detaches the coroutine.
@@ -77,6 +78,26 @@ impl<T> JoinHandle<T> {
 pub(crate) fn heed<T>(ended: &Result<T>) {
     if ended.as_ref().is_err_and(|payload| is_cancelled(&**payload)) {
         tarae_task::heed();
+    }
+}
+
+/// A handle is awaited as it is joined.
+///
+/// # Examples
+///
+/// ```
+/// let answer = tarae::future::block_on(async {
+///     let handle = tarae::spawn(|| 6 * 7);
+///     handle.await.unwrap()
+/// });
+/// assert_eq!(answer, 42);
+/// ```
+impl<T> IntoFuture for JoinHandle<T> {
+    type Output = Result<T>;
+    type IntoFuture = Join<T>;
+
+    fn into_future(self) -> Join<T> {
+        Join::new(self.handle.into_future())
     }
 }
 
