@@ -103,6 +103,6 @@ pub fn tick(duration: Duration) -> Receiver<Instant> {
 ///     recv(receiver) -> message => assert_eq!(message, Ok(1)),
 /// }
 /// ```
-pub fn never<T>() -> Receiver<T> {
+pub const fn never<T>() -> Receiver<T> {
     Receiver { flavor: Flavor::Never }
 }

@@ -58,6 +58,8 @@ unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 // SAFETY: By the invariant one thread at a time reaches the value through `&Mutex`; the lock orders one after the other, so
 // that is sending it to and fro.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+// SAFETY: A guard that is shared gives out `&T`, which may be shared; only its owner gets `&mut T`, or unlocks.
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T: ?Sized> UnwindSafe for Mutex<T> {}
 impl<T: ?Sized> RefUnwindSafe for Mutex<T> {}

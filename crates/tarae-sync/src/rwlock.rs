@@ -244,6 +244,8 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 
 // SAFETY: A guard that is shared gives out `&T`, which may be shared.
 unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
+// SAFETY: As above; only its owner gets `&mut T`, or unlocks.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
 
 impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
     type Target = T;

@@ -12,14 +12,14 @@ mod support;
 /// Who is tested: the one place that names it. crossbeam-channel has neither of what `oneshot_broadcast.rs` tests: with
 /// `tarae::channel` that file is a module as the others below.
 mod subject {
-    pub(crate) use crossbeam_channel as channel;
+    pub(crate) use tarae::channel;
 
     /// Whether its waits park coroutines, rather than block the kernel thread under them.
-    pub(crate) const ON_COROUTINES: bool = false;
+    pub(crate) const ON_COROUTINES: bool = true;
 
     /// Whether a receiver sees the message of a send as soon as a select has chosen it. If not, the send has its place
     /// from then on, and its message when it is completed: meanwhile the channel can be full and have nothing to receive.
-    pub(crate) const SELECTED_SENDS_ARE_SEEN_AT_ONCE: bool = true;
+    pub(crate) const SELECTED_SENDS_ARE_SEEN_AT_ONCE: bool = false;
 }
 
 mod counted;
@@ -32,6 +32,7 @@ mod errors;
 mod history;
 mod iter;
 mod list;
+mod oneshot_broadcast;
 mod ready;
 mod same_channel;
 mod select;

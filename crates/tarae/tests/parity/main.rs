@@ -16,7 +16,7 @@ mod present;
 
 /// Whose items are looked for. This line is the only place that says it: each module is either std's, or tarae's.
 mod subject {
-    pub(crate) use {std::sync, tarae::thread};
+    pub(crate) use tarae::{sync, thread};
 }
 
 use std::collections::{BTreeMap, BTreeSet};

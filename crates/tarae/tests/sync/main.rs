@@ -10,7 +10,7 @@ mod support;
 
 /// Whose types the tests are about. This line is the only place that says it: either `std`, or `tarae`.
 mod subject {
-    pub(crate) use std::{sync, thread};
+    pub(crate) use tarae::{sync, thread};
 }
 
 mod barrier;
