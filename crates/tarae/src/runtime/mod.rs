@@ -77,7 +77,10 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        match self.scheduler.run_to_end(self.spawn(f).into_inner()) {
+        let spawned_at = Location::caller();
+        match self.scheduler.run_to_end(|| {
+            self.try_spawn(None, None, spawned_at, f).expect("failed to spawn thread").into_inner()
+        }) {
             Ok(outcome) => outcome.unwrap_or_else(|payload| resume_unwind(payload)),
             Err(deadlock) => panic!("{deadlock}"),
         }
