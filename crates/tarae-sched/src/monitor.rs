@@ -20,9 +20,9 @@
 //! No code of the program's runs here: what is told about a stall, is told by a thread of its own
 //! ([`report`](crate::report)), as a subscriber may wait for a lock that a stuck coroutine has.
 //!
-//! **How often it steps.** In a swarm, every [`STEP_IN_SWARM`]. After something happened, every [`STEP_MIN`]; then each step is twice as long, up to
-//! [`STEP_MAX`], or [`STEP_MAX_WITH_SLEEPERS`] while a CPU is free, since then waiting is in vain. When all workers have
-//! slept for a while it rests until one wakes ([`Idle::rest`](crate::idle::Idle::rest)): an idle runtime makes no
+//! **How often it steps.** In a swarm, every [`STEP_IN_SWARM`]. After something happened, every [`STEP_MIN`]; then each step is
+//! twice as long, up to [`STEP_MAX`], or [`STEP_MAX_WITH_SLEEPERS`] while a CPU is free, since then waiting is in vain. When all
+//! workers have slept for a while it rests until one wakes ([`Idle::rest`](crate::idle::Idle::rest)): an idle runtime makes no
 //! system call, and short pauses between requests do not make it come and go.
 //!
 //! Why two threads never drive one worker: [`hold`](tarae_task::hold).
