@@ -156,6 +156,18 @@ impl Load {
     }
 }
 
+/// Sends back what it reads, up to `BYTES` at a time, until the peer is done: what every server does that is written as if it
+/// blocked.
+pub(crate) fn echo<const BYTES: usize>(mut stream: impl Read + Write) -> io::Result<()> {
+    let mut buffer = [0; BYTES];
+    loop {
+        match stream.read(&mut buffer)? {
+            0 => return Ok(()),
+            count => stream.write_all(&buffer[..count])?,
+        }
+    }
+}
+
 /// Tells the parent where we listen, and ends the process when the parent is gone.
 fn announce(address: SocketAddr) -> io::Result<()> {
     println!("{address}");
@@ -173,17 +185,9 @@ fn serve_with_tarae() -> io::Result<()> {
         let listener = tarae::net::TcpListener::bind("127.0.0.1:0")?;
         announce(listener.local_addr()?)?;
         for stream in listener.incoming() {
-            let mut stream = stream?;
+            let stream = stream?;
             stream.set_nodelay(true)?;
-            tarae::spawn(move || -> io::Result<()> {
-                let mut buffer = [0; 4096];
-                loop {
-                    match stream.read(&mut buffer)? {
-                        0 => return Ok(()),
-                        count => stream.write_all(&buffer[..count])?,
-                    }
-                }
-            });
+            tarae::spawn(move || echo::<4096>(stream));
         }
         Ok(())
     })
@@ -195,17 +199,9 @@ fn serve_with_may() -> io::Result<()> {
         let listener = may::net::TcpListener::bind("127.0.0.1:0")?;
         announce(listener.local_addr()?)?;
         for stream in listener.incoming() {
-            let mut stream = stream?;
+            let stream = stream?;
             stream.set_nodelay(true)?;
-            may::go!(move || -> io::Result<()> {
-                let mut buffer = [0; 4096];
-                loop {
-                    match stream.read(&mut buffer)? {
-                        0 => return Ok(()),
-                        count => stream.write_all(&buffer[..count])?,
-                    }
-                }
-            });
+            may::go!(move || echo::<4096>(stream));
         }
         Ok(())
     });

@@ -2,9 +2,11 @@
 //!
 //! may has no way to mark a call that blocks. Its spawn is an unsafe function, which its own macro hides.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
+
+use crate::echo::echo;
 
 use super::sleeps::{NAP, Sleeper};
 use super::{Block, Contender, Hog, MESSAGE, WORKERS};
@@ -25,17 +27,9 @@ impl Contender for May {
             let listener = may::net::TcpListener::bind("127.0.0.1:0")?;
             let _ = tell.send(listener.local_addr());
             for stream in listener.incoming() {
-                let mut stream = stream?;
+                let stream = stream?;
                 stream.set_nodelay(true)?;
-                may::go!(move || -> io::Result<()> {
-                    let mut buffer = [0; MESSAGE];
-                    loop {
-                        match stream.read(&mut buffer)? {
-                            0 => return Ok(()),
-                            count => stream.write_all(&buffer[..count])?,
-                        }
-                    }
-                });
+                may::go!(move || echo::<MESSAGE>(stream));
             }
             Ok(())
         });

@@ -1,8 +1,10 @@
 //! The program in tarae's words.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
+
+use crate::echo::echo;
 
 use super::sleeps::{NAP, Sleeper};
 use super::{Block, Contender, Hog, MESSAGE, WORKERS};
@@ -23,17 +25,9 @@ impl Contender for Tarae {
             let listener = tarae::net::TcpListener::bind("127.0.0.1:0")?;
             let _ = tell.send(listener.local_addr());
             for stream in listener.incoming() {
-                let mut stream = stream?;
+                let stream = stream?;
                 stream.set_nodelay(true)?;
-                tarae::spawn(move || -> io::Result<()> {
-                    let mut buffer = [0; MESSAGE];
-                    loop {
-                        match stream.read(&mut buffer)? {
-                            0 => return Ok(()),
-                            count => stream.write_all(&buffer[..count])?,
-                        }
-                    }
-                });
+                tarae::spawn(move || echo::<MESSAGE>(stream));
             }
             Ok(())
         });

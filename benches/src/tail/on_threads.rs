@@ -1,10 +1,12 @@
 //! The program on kernel threads, one for each task, without a runtime: no peer, but the floor. What it shows of
 //! latency comes of the kernel, the machine and the load.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::Sender;
 use std::thread;
+
+use crate::echo::echo;
 
 use super::sleeps::{NAP, Sleeper};
 use super::{Block, Contender, Hog, MESSAGE};
@@ -17,17 +19,9 @@ impl Contender for Threads {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             let _ = tell.send(listener.local_addr());
             for stream in listener.incoming() {
-                let mut stream = stream?;
+                let stream = stream?;
                 stream.set_nodelay(true)?;
-                thread::spawn(move || -> io::Result<()> {
-                    let mut buffer = [0; MESSAGE];
-                    loop {
-                        match stream.read(&mut buffer)? {
-                            0 => return Ok(()),
-                            count => stream.write_all(&buffer[..count])?,
-                        }
-                    }
-                });
+                thread::spawn(move || echo::<MESSAGE>(stream));
             }
             Ok(())
         });

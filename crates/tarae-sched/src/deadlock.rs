@@ -96,18 +96,23 @@ impl Drop for Listed<'_> {
 }
 
 impl<W: Wait> Scheduler<W> {
-    /// Joins a coroutine, as `run` does.
+    /// Joins the coroutine that `spawn` spawns, as `run` does.
     ///
     /// # Errors
     ///
     /// On a kernel thread, a deadlock of everything. The coroutine is left as it is.
-    pub fn run_to_end<T>(&self, handle: JoinHandle<T>) -> Result<Result<T, Box<dyn Any + Send>>, Deadlock> {
+    pub fn run_to_end<T>(
+        &self,
+        spawn: impl FnOnce() -> JoinHandle<T>,
+    ) -> Result<Result<T, Box<dyn Any + Send>>, Deadlock> {
         if tarae_task::with_coroutine(|current| current.is_some()) {
-            return Ok(handle.join());
+            return Ok(spawn().join());
         }
         let run = Arc::new(Run { waker: waker(), told: OnceLock::new() });
         let runs = &self.shared.runs;
+        // Before there is anything that could deadlock: a monitor that looks when nobody is listed rests until somebody moves.
         let _listed = Listed { runs, key: runs.lock().insert(Arc::clone(&run)) };
+        let handle = spawn();
         handle.join_unless(|| run.told.get().cloned())
     }
 }

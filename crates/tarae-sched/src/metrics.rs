@@ -50,7 +50,7 @@ pub struct Metrics {
     /// worker's looks at its sockets; of those that come from other threads one in 16. Each is counted as those it stands
     /// for.
     pub schedule_latency: Histogram,
-    /// How long coroutines ran at a time, until they waited, yielded or ended. By sample, one run in 256 at least, each
+    /// How long coroutines ran at a time, until they waited, yielded or ended. By sample, one run in 2,048 at least, each
     /// counted as the runs it stands for; and all in which the kernel thread was left behind.
     pub run_slice: Histogram,
 }

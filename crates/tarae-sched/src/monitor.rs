@@ -10,7 +10,7 @@
 //! 4. and if there is none, takes the worker from its thread and gives it to another one: a hand-off.
 //!
 //! **How long is too long.** A thread that waits in the kernel uses no CPU, and to replace it costs little; but most such
-//! waits are for a lock, and over soon. It is given [`WAITS_MAX`]; or no more than a step, if two others were replaced just
+//! waits are for a lock, and over soon. It is given [`WAITS_MAX`]; or [`WAITS_MAX_IN_SWARM`], if two others were replaced just
 //! now: calls that block come in swarms, and each that is let wait delays all behind it. One that computes is given
 //! [`COMPUTES_MAX`], as a replacement would only compete with it for the CPU; and that is CPU time, as one that waits for a
 //! CPU is not helped by another one that does. The kernel says which of the two it is, and how much it has used. A coroutine
@@ -20,15 +20,16 @@
 //! No code of the program's runs here: what is told about a stall, is told by a thread of its own
 //! ([`report`](crate::report)), as a subscriber may wait for a lock that a stuck coroutine has.
 //!
-//! **How often it steps.** After something happened, every [`STEP_MIN`]; then each step is twice as long, up to
-//! [`STEP_MAX`], or [`STEP_MAX_WITH_SLEEPERS`] while a CPU is free, since then waiting is in vain. When all workers have
-//! slept for a while it rests until one wakes ([`Idle::rest`](crate::idle::Idle::rest)): an idle runtime makes no
+//! **How often it steps.** In a swarm, every [`STEP_IN_SWARM`]. After something happened, every [`STEP_MIN`]; then each step is
+//! twice as long, up to [`STEP_MAX`], or [`STEP_MAX_WITH_SLEEPERS`] while a CPU is free, since then waiting is in vain. When all
+//! workers have slept for a while it rests until one wakes ([`Idle::rest`](crate::idle::Idle::rest)): an idle runtime makes no
 //! system call, and short pauses between requests do not make it come and go.
 //!
 //! Why two threads never drive one worker: [`hold`](tarae_task::hold).
 
 use std::fs;
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -45,8 +46,15 @@ use crate::report::{Reports, Stall};
 use crate::scheduler::Shared;
 use crate::wait::Wait;
 
-/// The shortest step. In a swarm of blocking calls each delays the next by about this long.
+/// The shortest step but for swarms.
 const STEP_MIN: Duration = Duration::from_micros(200);
+
+/// The step in a swarm of blocking calls: each delays those behind it by two or three of them, or half a hundred on a worker
+/// would be felt.
+const STEP_IN_SWARM: Duration = Duration::from_micros(50);
+
+/// How much longer than it asks for the monitor may sleep, in nanoseconds.
+const TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::new(5_000).expect("it is not zero");
 
 /// The longest step while all workers are busy.
 const STEP_MAX: Duration = Duration::from_millis(4);
@@ -56,6 +64,9 @@ const STEP_MAX_WITH_SLEEPERS: Duration = Duration::from_millis(1);
 
 /// How long a coroutine may wait in the kernel while others wait, before its worker goes to another thread.
 const WAITS_MAX: Duration = Duration::from_millis(3);
+
+/// As [`WAITS_MAX`], in a swarm. More than a step, so that two looks tell a wait from a pause.
+const WAITS_MAX_IN_SWARM: Duration = Duration::from_micros(100);
 
 /// Two threads that were replaced within this time because they waited are a swarm. Longer than two [`WAITS_MAX`], so that
 /// one worker alone sees one, too.
@@ -177,6 +188,9 @@ impl<'a, W: Wait> Monitor<'a, W> {
     }
 
     fn watch(mut self) {
+        // Without, the kernel lets each sleep be 50 µs longer (prctl(2), PR_SET_TIMERSLACK): a whole step in a swarm.
+        // If it does not work, steps are longer.
+        let _ = rustix::thread::set_current_timer_slack(Some(TIMER_SLACK_NS));
         let mut quiet_since = None;
         while !self.shared.idle.has_ended() {
             thread::sleep(self.step);
@@ -212,7 +226,13 @@ impl<'a, W: Wait> Monitor<'a, W> {
 
     fn next_step(&self, step: Step) -> Duration {
         let longest = if step.sleepers { STEP_MAX_WITH_SLEEPERS } else { STEP_MAX };
-        if step.eventful { STEP_MIN } else { (self.step * 2).min(longest) }
+        if step.eventful && self.is_swarm(Instant::now()) {
+            STEP_IN_SWARM
+        } else if step.eventful {
+            STEP_MIN
+        } else {
+            (self.step * 2).min(longest)
+        }
     }
 
     fn step(&mut self) -> Step {
@@ -284,7 +304,7 @@ impl<'a, W: Wait> Monitor<'a, W> {
         let too_long = if waiting == 0 {
             waits
         } else if waits {
-            blocking || stuck_for >= WAITS_MAX || self.is_swarm(now)
+            blocking || stuck_for >= if self.is_swarm(now) { WAITS_MAX_IN_SWARM } else { WAITS_MAX }
         } else {
             // Where the kernel does not say, the time that has passed must do.
             let used = cpu_time::of_thread(thread).unwrap_or(stuck_for);

@@ -14,7 +14,7 @@ const TICKS_MAX: u32 = 64;
 
 /// One run in this many is measured at least, if runs are short: two more looks at the clock then cost less than a
 /// hundredth of the runs.
-const RUNS_PER_SAMPLE: usize = 256;
+const RUNS_PER_SAMPLE: usize = 2048;
 
 /// # Invariants
 ///

@@ -92,9 +92,7 @@ impl<W: Wait> Scheduler<W> {
         }
         let starved = std::mem::take(&mut *shared.starved());
         starved.into_iter().for_each(|runnable| shared.abandon(runnable));
-        shared.threads.close();
-        shared.idle.end();
-        deadlock::leave(shared);
+        shared.retire();
         let coroutines = shared.counters.read().alive();
         let (working, left_behind) = (shared.ending().working, shared.threads.counts().left_behind);
         if coroutines == 0 && working == 0 {
@@ -152,11 +150,17 @@ impl<W: Wait> Shared<W> {
             }
             std::mem::take(&mut ending.waiters)
         };
+        self.retire();
+        self.wait.close();
+        waiters.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends what is left of its threads, and what looks after them: its workers have ended, or are given up. May be called
+    /// twice.
+    fn retire(&self) {
         self.threads.close();
         self.idle.end();
         deadlock::leave(self);
-        self.wait.close();
-        waiters.into_iter().for_each(Waker::wake);
     }
 
     fn notify_all(&self) {

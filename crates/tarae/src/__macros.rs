@@ -42,8 +42,8 @@ impl Options {
 pub fn main<R: Termination + 'static>(options: Options, body: fn() -> R) -> ExitCode {
     let runtime = default_runtime_of(|| options.builder())
         .unwrap_or_else(|error| panic!("the runtime cannot be started: {error}"));
-    let handle = runtime.try_spawn(Some("main".into()), None, Location::caller(), move || body().report());
-    runtime.run_to_end(handle.expect("failed to spawn thread"))
+    let spawned_at = Location::caller();
+    runtime.run_to_end(|| runtime.try_spawn(Some("main".into()), None, spawned_at, move || body().report()))
 }
 
 /// Runs the body of a test on a runtime of its own.
@@ -60,9 +60,9 @@ pub fn test<R: Termination + 'static>(options: Options, body: fn() -> R) -> Exit
         .build()
         .unwrap_or_else(|error| panic!("the runtime cannot be started: {error}"));
     let name = std::thread::current().name().map(Box::from);
-    let handle = runtime.try_spawn(name, None, Location::caller(), move || body().report());
-    let handle = handle.expect("failed to spawn thread");
-    match crate::timeout(limit, || runtime.run_to_end(handle)) {
+    let spawned_at = Location::caller();
+    let spawn = || runtime.try_spawn(name, None, spawned_at, move || body().report());
+    match crate::timeout(limit, || runtime.run_to_end(spawn)) {
         Ok(code) => code,
         Err(crate::Elapsed) => panic!("not done after {limit:?}: {:.TOLD_MAX$}", runtime.dump()),
     }

@@ -76,12 +76,13 @@ impl Runtime {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        self.run_to_end(self.spawn(f))
+        let spawned_at = Location::caller();
+        self.run_to_end(|| self.try_spawn(None, None, spawned_at, f))
     }
 
-    /// Joins a coroutine of this runtime, as [`run`](Self::run) does.
-    pub(crate) fn run_to_end<T>(&self, handle: JoinHandle<T>) -> T {
-        match self.scheduler.run_to_end(handle.into_inner()) {
+    /// Spawns a coroutine on this runtime and joins it, as [`run`](Self::run) does.
+    pub(crate) fn run_to_end<T>(&self, spawn: impl FnOnce() -> io::Result<JoinHandle<T>>) -> T {
+        match self.scheduler.run_to_end(|| spawn().expect("failed to spawn thread").into_inner()) {
             Ok(outcome) => outcome.unwrap_or_else(|payload| resume_unwind(payload)),
             Err(deadlock) => panic!("{deadlock}"),
         }

@@ -8,31 +8,37 @@ use super::echo::Echo;
 use super::undisturbed::{Verdict, undisturbed};
 use crate::support::{LIMIT, WORKERS, ms, runtime};
 
-/// A hundred coroutines do `nap` at once, a few times over, beside an echo server.
+/// A hundred coroutines do `nap` at once, a few times over, beside an echo server; and all that in five runtimes, as a burst
+/// is too short for a percentile: one bad moment meets all connections at once. The medians count.
 fn a_hundred_naps(nap: fn(), within: Duration) {
     undisturbed(move || {
-        let runtime = runtime(2);
-        let echo = Echo::start(&runtime, 2, 64);
-        let rounds = (0..4).map(|_| {
-            let start = Instant::now();
-            let naps: Vec<_> = (0..100).map(|_| runtime.spawn(nap)).collect();
-            naps.into_iter().for_each(|nap| nap.join().unwrap());
-            start.elapsed()
-        });
-        let slowest = rounds.max().expect("some rounds");
-        let echoes = echo.stop();
-        let hand_offs = runtime.metrics().hand_offs;
-        runtime.shutdown_timeout(LIMIT).expect("everyone ends");
-        assert!(slowest >= ms(100), "{slowest:?}: they did not sleep");
-        assert!(echoes.count() > 200, "only {} answers", echoes.count());
+        let (mut slowest, mut p99): (Vec<_>, Vec<_>) = (0..5).map(|_| burst(nap)).unzip();
+        slowest.sort();
+        p99.sort();
         Verdict {
-            holds: slowest <= within && echoes.p99() <= ms(25),
-            figures: format!(
-                "all done in {slowest:.1?}; {hand_offs} hand-offs; echoes: {}",
-                echoes.figures()
-            ),
+            holds: slowest[2] <= within && p99[2] <= ms(25),
+            figures: format!("all done in {slowest:.1?}; p99 of the echoes {p99:.1?}"),
         }
     });
+}
+
+/// How long the slowest of four bursts took, and the p99 of the echoes beside them.
+fn burst(nap: fn()) -> (Duration, Duration) {
+    let runtime = runtime(2);
+    let echo = Echo::start(&runtime, 2, 64);
+    let rounds = (0..4).map(|_| {
+        let start = Instant::now();
+        let naps: Vec<_> = (0..100).map(|_| runtime.spawn(nap)).collect();
+        naps.into_iter().for_each(|nap| nap.join().unwrap());
+        start.elapsed()
+    });
+    let slowest = rounds.max().expect("some rounds");
+    let echoes = echo.stop();
+    runtime.shutdown_timeout(LIMIT).expect("everyone ends");
+    assert!(slowest >= ms(100), "{slowest:?}: they did not sleep");
+    assert!(echoes.count() > 200, "only {} answers", echoes.count());
+    println!("{slowest:.1?}; echoes: {}", echoes.figures());
+    (slowest, echoes.p99())
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The number of threads: how many there may be, what happens at the bound, and how they go.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -39,10 +40,13 @@ impl Watch {
         let thread = std::thread::spawn({
             let (on, ready) = (Arc::clone(&on), Arc::clone(&ready));
             move || {
-                let mut most = 0;
+                let (mut most, mut last) = (0, BTreeSet::new());
                 while on.load(Ordering::SeqCst) {
                     ready.store(true, Ordering::SeqCst);
-                    most = most.max(passing_kernel_threads().len());
+                    // What was there twice: a thread that was just born still has its parent's name.
+                    let now = passing_kernel_threads();
+                    most = most.max(now.intersection(&last).count());
+                    last = now;
                     std::thread::sleep(Duration::from_micros(500));
                 }
                 most
@@ -61,7 +65,14 @@ impl Watch {
 /// Twenty coroutines do `nap`; the highest number of extra threads, as the runtime and the kernel say, and the stalls at
 /// the limit.
 fn extra_threads_for_twenty(runtime: &Runtime, nap: fn()) -> (usize, usize, u64) {
-    let (workers, before) = (runtime.workers(), passing_kernel_threads().len());
+    // The threads of the runtime before may still be ending.
+    let mut last = BTreeSet::new();
+    eventually("no thread comes or goes", || {
+        std::thread::sleep(ms(5));
+        let now = passing_kernel_threads();
+        now == std::mem::replace(&mut last, now.clone())
+    });
+    let (workers, before) = (runtime.workers(), last.len());
     let watch = Watch::start();
     let naps: Vec<_> = (0..20).map(|_| runtime.spawn(nap)).collect();
     let mut most = 0;
