@@ -29,6 +29,9 @@ pub struct Options {
     /// How many rounds to run; the figures are medians.
     #[arg(long, default_value_t = 11)]
     pub rounds: usize,
+    /// A quick look: no round to warm up.
+    #[arg(long)]
+    pub short: bool,
     /// Ignored; cargo passes it.
     #[arg(long, hide = true)]
     pub bench: bool,
@@ -64,7 +67,7 @@ impl Options {
         }
         let mut figures = vec![Vec::with_capacity(self.rounds); contenders.len()];
         // One round to warm up: pages, pools, caches of the allocator.
-        for round in 0..=self.rounds {
+        for round in usize::from(self.short)..=self.rounds {
             for (contender, figures) in contenders.iter_mut().zip(&mut figures) {
                 let nanos = (contender.run)().as_nanos() as f64 / operations as f64;
                 if round > 0 {

@@ -38,8 +38,8 @@ const NODES: usize = 1_000;
 
 /// The benches.
 ///
-/// Aims with one worker [two]: a round trip over a channel of capacity 0 or 1 in 250 [300] ns, with a timeout 420 [500], of a
-/// hundred pairs 110 [150]; a hop of the ring 130 [180].
+/// Aims with one worker (two): a round trip over a channel of capacity 0 or 1 in 250 (300) ns, with a timeout 420 (500), of a
+/// hundred pairs 110 (150); a hop of the ring 130 (180).
 pub fn benches() -> Vec<Bench> {
     let pairs = |count, capacity, limit| Pairs { count, capacity, limit };
     vec![

@@ -14,7 +14,7 @@ const CHILDREN: u64 = 10;
 
 /// The benches.
 ///
-/// Aims with one worker [two]: 650 [850] ms.
+/// Aims with one worker (two): 650 (850) ms.
 pub fn benches() -> Vec<Bench> {
     vec![
         Bench::new("sched/skynet/1_000_000", 1_000_000, "channels: results go through join handles")

@@ -39,8 +39,8 @@ impl Crowd {
 
 /// The benches.
 ///
-/// Aims with one worker [two]: a mutex, 64 ways 17 [46] ns, held across a yield 200 [330]; turns by condition variable
-/// 330 [400].
+/// Aims with one worker (two): a mutex, 64 ways 17 (46) ns, held across a yield 200 (330); turns by condition variable
+/// 330 (400).
 pub fn benches() -> Vec<Bench> {
     vec![
         Bench::new("sync/mutex/64_ways", 1_280_000, "work under the lock, and between locks")

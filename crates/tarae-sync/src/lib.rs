@@ -12,7 +12,9 @@
 //! | `poison` | the mark of a holder that unwound |
 //! | the others | a type each |
 //!
-//! `unsafe` is where a lock gives access to what it guards, and nowhere else.
+//! Unsafe code is where a guard gives access to what its lock guards, in `mutex` and `rwlock`, and nowhere else.
+
+#![deny(unsafe_code)]
 
 mod barrier;
 mod condvar;

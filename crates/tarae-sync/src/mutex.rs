@@ -3,6 +3,8 @@
 //! Who waits stands in line, and how that is fair without a convoy is told in `lock_word.rs`. A lock and an unlock that
 //! nobody waits for are one compare-and-swap each, as std's.
 
+#![allow(unsafe_code, reason = "a guard gives access to what its lock guards")]
+
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;

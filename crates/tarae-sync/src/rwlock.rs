@@ -2,6 +2,8 @@
 //!
 //! The lock is that of the mutex, taken together by readers (`lock_word.rs`).
 
+#![allow(unsafe_code, reason = "a guard gives access to what its lock guards")]
+
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;

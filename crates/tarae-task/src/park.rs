@@ -132,8 +132,8 @@ pub fn with_waker<R>(f: impl FnOnce(&Waker) -> R) -> R {
 ///
 /// # Cancellation
 ///
-/// Unwinds instead of parking when the caller was cancelled, or a deadline of its has passed
-/// ([`interrupt`](crate::interrupt)); unless it is unwinding already.
+/// Unwinds instead of parking when the caller was cancelled, or a deadline of its has passed ([`interrupt`]);
+/// unless it is unwinding already.
 #[inline(always)]
 pub fn park(reason: Reason) {
     park_deadline(reason, None);

@@ -24,12 +24,57 @@
 //!
 //! # Where to go
 //!
-//! - [`thread`], [`sync`] and [`net`] have the names and signatures of `std::thread`, `std::sync` and `std::net`; a
-//!   program moves by replacing `std::` with `tarae::` in its imports. Where tarae must differ, the module says so.
-//! - [`channel`] has crossbeam-channel's; [`scope`], [`timeout`] and [`CancelToken`] say who waits for whom, and how long.
-//! - [`callback`] and [`future`] are for code that was written for callbacks, or as a future.
-//! - [`Runtime`] is for programs that want to choose the number of workers, the stack size, or the end.
-//! - Every call works on a plain kernel thread as well, and blocks that.
+//! | module | what is in it | where it comes from |
+//! |---|---|---|
+//! | [`thread`] | coroutines: spawn, join, park, sleep, scopes | `std::thread` |
+//! | [`sync`] | locks, conditions, barriers, what is made once, `mpsc`, semaphores | `std::sync` |
+//! | [`net`] | TCP | `std::net` |
+//! | [`channel`] | messages for any number of ends, `select!`, timers, [`oneshot`](channel::oneshot), [`broadcast`](channel::broadcast) | crossbeam-channel |
+//! | [`deadline`] | how long a wait may take, and what is left of it | |
+//! | [`callback`] | a callback as a call, or as an iterator; and serving who passes one | |
+//! | [`future`] | a future as a call, a coroutine as a future | |
+//! | [`generator`] | functions that return several times | |
+//! | [`local`] | values of a coroutine that are dropped with it | `thread_local!` |
+//!
+//! In the root are the [`Runtime`] and what ends waits: [`timeout`], [`CancelToken`], [`try_scope`], [`JoinSet`], [`shield`].
+//!
+//! | to | take |
+//! |---|---|
+//! | do several things at a time, and go on when all are done | [`scope`]; children may borrow |
+//! | the same, and stop at the first error | [`try_scope`] |
+//! | take results in the order in which they come | [`JoinSet`] |
+//! | start something that outlives its parent | [`spawn`] |
+//! | wait for no longer than a while | [`timeout`], around anything |
+//! | stop something from outside | [`JoinHandle::cancel`](thread::JoinHandle::cancel); [`CancelToken`] for a group |
+//! | do something to its end, whatever happens | [`shield`] |
+//! | wait for the first of several messages or moments | [`select!`](channel::select!) |
+//! | limit how many do something at a time | [`sync::Semaphore`] |
+//! | call an API that takes a callback | [`callback::wait`] |
+//! | call a future | [`future::block_on`] |
+//! | call what blocks its kernel thread | nothing need be done; [`blocking`] does it sooner |
+//! | choose the number of workers, the stack size, or the end | [`Runtime`], [`main`](macro@main), [`thread::Builder`] |
+//! | see who waits for what | [`Runtime::dump`], [`Runtime::metrics`] |
+//!
+//! Every call works on a plain kernel thread as well, and blocks that: coroutines and kernel threads share locks, channels and
+//! sockets.
+//!
+//! # Coming from elsewhere
+//!
+//! - **std**: replace `std::` by `tarae::` in the imports of `thread`, `sync` and `net`. Where tarae must differ, the module says so
+//!   under a heading of its own. What in a type of a library is std's, a mutex, a channel, a file, works as it is: it blocks
+//!   its kernel thread, and others get another one.
+//! - **crossbeam**: `use crossbeam_channel as channel` becomes `use tarae::channel`; [`sync::WaitGroup`] and [`scope`] are here.
+//! - **tokio**: leave `async` and `.await` away. `tokio::spawn` is [`spawn`], `JoinSet` [`JoinSet`], `select!` over messages
+//!   [`select!`](channel::select!), `tokio::time::timeout` [`timeout`], `CancellationToken` [`CancelToken`], `spawn_blocking` nothing
+//!   or [`blocking`], `sync::oneshot`, `sync::broadcast` and `sync::Semaphore` have their names. What is a future and stays one
+//!   is called with [`future::block_on`]; the crate `tarae-futures` has our sockets under tokio's and hyper's traits.
+//!
+//! # Cancellation
+//!
+//! What is cancelled, or out of time, is not stopped where it is, but at its next wait that would park; a wait that has got what it
+//! came for returns. One that returns an [`io::Result`](std::io::Result) returns an error, once for each reason; any other, and any after
+//! that, unwinds, past the panic hook. Destructors run, and may wait. Each function says under *Cancellation* which of the two it
+//! does, and under *Parks* what it waits for.
 //!
 //! # Platform
 //!

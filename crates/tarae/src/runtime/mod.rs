@@ -227,8 +227,12 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Whether a payload that came out of a join says that the coroutine was cancelled, as a runtime does to its coroutines
-/// when it shuts down.
+/// Whether a payload that came out of a join says that the coroutine was interrupted: that it did not panic, but was
+/// [cancelled](crate::thread::JoinHandle::cancel), by whoever it was, or has passed a deadline that it had from its spawner.
+///
+/// A runtime cancels its coroutines when it shuts down; a [scope](crate::scope) that is interrupted, or in which one has failed
+/// ([`try_scope`](crate::try_scope)), cancels its children. Children of a scope inherit its deadline ([`timeout`](crate::timeout)), and
+/// each ends at it by itself. The payload does not say which of these it was: whoever opened the scope, or set the deadline, knows.
 ///
 /// # Examples
 ///
@@ -238,6 +242,13 @@ impl fmt::Debug for Runtime {
 /// drop(runtime);
 /// assert!(tarae::is_cancelled(&*sleeper.join().unwrap_err()));
 /// # std::io::Result::Ok(())
+/// ```
+///
+/// A panic is none:
+///
+/// ```
+/// let failed = tarae::spawn(|| std::panic::resume_unwind(Box::new("broken"))).join().unwrap_err();
+/// assert!(!tarae::is_cancelled(&*failed));
 /// ```
 pub fn is_cancelled(payload: &(dyn Any + Send)) -> bool {
     payload.is::<tarae_task::Cancelled>()

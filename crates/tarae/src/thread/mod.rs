@@ -6,7 +6,8 @@
 //! # Differences from std
 //!
 //! - A `thread_local!` outlives the coroutine that set it: coroutines use pooled thread identities, as tasks use the
-//!   threads of a thread pool. A coroutine may find what an earlier one left.
+//!   threads of a thread pool. A coroutine may find what an earlier one left. What is to be fresh in every coroutine, and to be
+//!   dropped with it, is declared with [`coroutine_local!`](crate::coroutine_local).
 //! - [`Builder::stack_size`] is rounded up so that the whole slot is a power of two.
 //! - When the process ends, coroutines end with it, like detached threads.
 //! - What belongs to the kernel thread does not follow a coroutine that moves: signal mask, CPU affinity, namespaces.
