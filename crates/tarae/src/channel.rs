@@ -1,7 +1,8 @@
 //! Channels for any number of senders and receivers, and waiting for the first of several.
 //!
 //! Names, signatures and behaviour are those of crossbeam-channel: `use crossbeam_channel as channel` becomes
-//! `use tarae::channel`. [`oneshot`](channel::oneshot) and [`broadcast`](channel::broadcast) are beside it.
+//! `use tarae::channel`. [`oneshot`] and [`broadcast`] are beside it. What is here lies in the crate `tarae_channel`, whose name the
+//! examples have; in a program it is `tarae::channel`.
 //!
 //! # Examples
 //!
