@@ -19,7 +19,8 @@ use crate::wait::{Wait, wait};
 /// # Examples
 ///
 /// ```
-/// use tarae_sync::Barrier;
+/// # mod tarae { pub use tarae_sync as sync; }
+/// use tarae::sync::Barrier;
 ///
 /// let barrier = Barrier::new(3);
 /// let leaders = std::thread::scope(|scope| {
@@ -47,6 +48,15 @@ impl BarrierWaitResult {
     /// Whether it was.
     ///
     /// As [`std::sync::BarrierWaitResult::is_leader`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::Barrier;
+    ///
+    /// assert!(Barrier::new(1).wait().is_leader());
+    /// ```
     #[must_use]
     pub fn is_leader(&self) -> bool {
         self.0
@@ -63,6 +73,18 @@ impl Barrier {
     /// Returns a barrier for `n`. With none or one, nobody waits at it.
     ///
     /// As [`std::sync::Barrier::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::Barrier;
+    ///
+    /// static MEETING: Barrier = Barrier::new(2);
+    ///
+    /// let other = std::thread::spawn(|| MEETING.wait().is_leader());
+    /// assert_ne!(MEETING.wait().is_leader(), other.join().unwrap()); // one of the two
+    /// ```
     #[must_use]
     #[inline]
     pub const fn new(n: usize) -> Barrier {
@@ -80,6 +102,19 @@ impl Barrier {
     /// # Cancellation
     ///
     /// Unwinds, and was not there: the others wait for one more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::Barrier;
+    ///
+    /// static LAP: Barrier = Barrier::new(2);
+    ///
+    /// let other = std::thread::spawn(|| (0..3).for_each(|_| drop(LAP.wait())));
+    /// (0..3).for_each(|_| drop(LAP.wait()));
+    /// other.join().unwrap();
+    /// ```
     pub fn wait(&self) -> BarrierWaitResult {
         let mut leads = false;
         wait(Reason::Barrier, None, Arrival { barrier: self, leads: &mut leads });

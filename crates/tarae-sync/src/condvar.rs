@@ -25,6 +25,20 @@ pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
     /// Whether it has.
+    ///
+    /// As [`std::sync::WaitTimeoutResult::timed_out`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::time::Duration;
+    /// use tarae::sync::{Condvar, Mutex};
+    ///
+    /// let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+    /// let (_guard, result) = condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(5)).unwrap();
+    /// assert!(result.timed_out());
+    /// ```
     #[must_use]
     pub fn timed_out(&self) -> bool {
         self.0
@@ -46,8 +60,9 @@ impl WaitTimeoutResult {
 /// # Examples
 ///
 /// ```
+/// # mod tarae { pub use tarae_sync as sync; }
 /// use std::sync::Arc;
-/// use tarae_sync::{Condvar, Mutex};
+/// use tarae::sync::{Condvar, Mutex};
 ///
 /// let pair = Arc::new((Mutex::new(false), Condvar::new()));
 /// let starter = std::thread::spawn({
@@ -74,6 +89,17 @@ impl Condvar {
     /// Returns a condition variable that nobody waits for.
     ///
     /// As [`std::sync::Condvar::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::{Condvar, Mutex};
+    ///
+    /// static READY: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+    /// *READY.0.lock().unwrap() = true;
+    /// READY.1.notify_all();
+    /// ```
     #[must_use]
     #[inline]
     pub const fn new() -> Condvar {
@@ -96,6 +122,26 @@ impl Condvar {
     /// # Errors
     ///
     /// With the guard, if the mutex is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::{Condvar, Mutex};
+    ///
+    /// static QUEUE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    /// static FILLED: Condvar = Condvar::new();
+    ///
+    /// std::thread::spawn(|| {
+    ///     QUEUE.lock().unwrap().push(7);
+    ///     FILLED.notify_one();
+    /// });
+    /// let mut queue = QUEUE.lock().unwrap();
+    /// while queue.is_empty() {
+    ///     queue = FILLED.wait(queue).unwrap();
+    /// }
+    /// assert_eq!(queue.pop(), Some(7));
+    /// ```
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         self.wait_deadline(guard, None).0
     }
@@ -115,6 +161,23 @@ impl Condvar {
     /// # Errors
     ///
     /// With the guard, if the mutex is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::{Condvar, Mutex};
+    ///
+    /// static QUEUE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    /// static FILLED: Condvar = Condvar::new();
+    ///
+    /// std::thread::spawn(|| {
+    ///     QUEUE.lock().unwrap().push(7);
+    ///     FILLED.notify_one();
+    /// });
+    /// let mut queue = FILLED.wait_while(QUEUE.lock().unwrap(), |queue| queue.is_empty()).unwrap();
+    /// assert_eq!(queue.pop(), Some(7));
+    /// ```
     pub fn wait_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -144,6 +207,19 @@ impl Condvar {
     /// # Errors
     ///
     /// With the guard, if the mutex is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::time::Duration;
+    /// use tarae::sync::{Condvar, Mutex};
+    ///
+    /// let (mutex, condvar) = (Mutex::new(1), Condvar::new());
+    /// let (guard, result) = condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(5)).unwrap();
+    /// assert!(result.timed_out()); // nobody notifies
+    /// assert_eq!(*guard, 1); // it is locked again all the same
+    /// ```
     pub fn wait_timeout<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -173,6 +249,19 @@ impl Condvar {
     /// # Errors
     ///
     /// With the guard, if the mutex is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::time::Duration;
+    /// use tarae::sync::{Condvar, Mutex};
+    ///
+    /// let (ready, condvar) = (Mutex::new(false), Condvar::new());
+    /// let limit = Duration::from_millis(5);
+    /// let (guard, result) = condvar.wait_timeout_while(ready.lock().unwrap(), limit, |ready| !*ready).unwrap();
+    /// assert!(!*guard && result.timed_out());
+    /// ```
     pub fn wait_timeout_while<'a, T, F>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -197,6 +286,19 @@ impl Condvar {
     /// Wakes the one who has waited longest.
     ///
     /// As [`std::sync::Condvar::notify_one`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::time::Duration;
+    /// use tarae::sync::{Condvar, Mutex};
+    ///
+    /// let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+    /// condvar.notify_one(); // nobody waits, and it is not kept for later
+    /// let (_guard, result) = condvar.wait_timeout(mutex.lock().unwrap(), Duration::from_millis(5)).unwrap();
+    /// assert!(result.timed_out());
+    /// ```
     #[inline]
     pub fn notify_one(&self) {
         // Relaxed: one whom the caller can know of has set it before it gave the mutex back.
@@ -214,6 +316,22 @@ impl Condvar {
     /// Wakes all who wait.
     ///
     /// As [`std::sync::Condvar::notify_all`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::{Condvar, Mutex};
+    ///
+    /// static IS_OPEN: Mutex<bool> = Mutex::new(false);
+    /// static OPENED: Condvar = Condvar::new();
+    ///
+    /// let visitor = || drop(OPENED.wait_while(IS_OPEN.lock().unwrap(), |is_open| !*is_open).unwrap());
+    /// let visitors = [0; 3].map(|_| std::thread::spawn(visitor));
+    /// *IS_OPEN.lock().unwrap() = true;
+    /// OPENED.notify_all();
+    /// visitors.into_iter().for_each(|visitor| visitor.join().unwrap());
+    /// ```
     #[inline]
     pub fn notify_all(&self) {
         // Relaxed: as in `notify_one`.

@@ -31,7 +31,8 @@ use crate::once::Once;
 /// # Examples
 ///
 /// ```
-/// use tarae_sync::LazyLock;
+/// # mod tarae { pub use tarae_sync as sync; }
+/// use tarae::sync::LazyLock;
 ///
 /// static WORDS: LazyLock<Vec<&str>> = LazyLock::new(|| "a skein of threads".split(' ').collect());
 ///
@@ -50,6 +51,17 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// Returns a value that `f` will make.
     ///
     /// As [`std::sync::LazyLock::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::LazyLock;
+    ///
+    /// static ANSWER: LazyLock<u32> = LazyLock::new(|| 6 * 7);
+    ///
+    /// assert_eq!(*ANSWER, 42);
+    /// ```
     #[inline]
     pub const fn new(f: F) -> LazyLock<T, F> {
         LazyLock { once: Once::new(), init: Cell::new(Some(f)), value: ValueCell::new() }
@@ -71,6 +83,16 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     ///
     /// With the payload of the function; and if it has unwound before. If the function asks for the value it is to make, it
     /// waits for itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::LazyLock;
+    ///
+    /// let answer = LazyLock::new(|| 6 * 7);
+    /// assert_eq!(LazyLock::force(&answer), &42);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn force(this: &LazyLock<T, F>) -> &T {
@@ -87,6 +109,17 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// # Panics
     ///
     /// As [`force`](Self::force).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::LazyLock;
+    ///
+    /// let mut numbers = LazyLock::new(|| vec![1]);
+    /// LazyLock::force_mut(&mut numbers).push(2);
+    /// assert_eq!(*numbers, [1, 2]);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn force_mut(this: &mut LazyLock<T, F>) -> &mut T {
@@ -112,6 +145,18 @@ impl<T, F> LazyLock<T, F> {
     /// Returns the value, if it has been made.
     ///
     /// As [`std::sync::LazyLock::get`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::LazyLock;
+    ///
+    /// let answer = LazyLock::new(|| 6 * 7);
+    /// assert_eq!(LazyLock::get(&answer), None);
+    /// LazyLock::force(&answer);
+    /// assert_eq!(LazyLock::get(&answer), Some(&42));
+    /// ```
     #[inline]
     pub fn get(this: &LazyLock<T, F>) -> Option<&T> {
         this.value.get()
@@ -120,6 +165,19 @@ impl<T, F> LazyLock<T, F> {
     /// Returns the value, by the borrow, if it has been made.
     ///
     /// As [`std::sync::LazyLock::get_mut`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::LazyLock;
+    ///
+    /// let mut answer = LazyLock::new(|| 6 * 7);
+    /// assert_eq!(LazyLock::get_mut(&mut answer), None);
+    /// LazyLock::force(&answer);
+    /// *LazyLock::get_mut(&mut answer).unwrap() += 1;
+    /// assert_eq!(*answer, 43);
+    /// ```
     #[inline]
     pub fn get_mut(this: &mut LazyLock<T, F>) -> Option<&mut T> {
         this.value.get_mut()

@@ -32,8 +32,9 @@ use crate::raw_lock::RawLock;
 /// # Examples
 ///
 /// ```
+/// # mod tarae { pub use tarae_sync as sync; }
 /// use std::sync::Arc;
-/// use tarae_sync::Mutex;
+/// use tarae::sync::Mutex;
 ///
 /// let count = Arc::new(Mutex::new(0));
 /// let threads: Vec<_> = (0..4)
@@ -70,6 +71,18 @@ impl<T> Mutex<T> {
     /// Returns a mutex that nobody holds.
     ///
     /// As [`std::sync::Mutex::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::Mutex;
+    ///
+    /// static COUNT: Mutex<u32> = Mutex::new(0);
+    ///
+    /// *COUNT.lock().unwrap() += 1;
+    /// assert_eq!(*COUNT.lock().unwrap(), 1);
+    /// ```
     #[inline]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex { raw: RawLock::new(), poison: Poison::new(), value: UnsafeCell::new(value) }
@@ -82,6 +95,14 @@ impl<T> Mutex<T> {
     /// # Errors
     ///
     /// With the value, if the mutex is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let lock = tarae::sync::Mutex::new(1);
+    /// assert_eq!(lock.into_inner().unwrap(), 1);
+    /// ```
     pub fn into_inner(self) -> LockResult<T> {
         let Mutex { poison, value, .. } = self;
         poison.wrap(value.into_inner())
@@ -108,7 +129,8 @@ impl<T: ?Sized> Mutex<T> {
     /// # Examples
     ///
     /// ```
-    /// let mutex = tarae_sync::Mutex::new(1);
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let mutex = tarae::sync::Mutex::new(1);
     /// *mutex.lock().unwrap() += 1;
     /// assert_eq!(mutex.into_inner().unwrap(), 2);
     /// ```
@@ -125,6 +147,17 @@ impl<T: ?Sized> Mutex<T> {
     /// # Errors
     ///
     /// If it is not; or with the guard, if the mutex is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let mutex = tarae::sync::Mutex::new(1);
+    /// let guard = mutex.lock().unwrap();
+    /// assert!(mutex.try_lock().is_err());
+    /// drop(guard);
+    /// assert_eq!(*mutex.try_lock().unwrap(), 1);
+    /// ```
     #[inline]
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
         if self.raw.try_acquire(Mode::Exclusive) { Ok(self.guard()?) } else { Err(TryLockError::WouldBlock) }
@@ -133,6 +166,20 @@ impl<T: ?Sized> Mutex<T> {
     /// Whether somebody unwound while holding it.
     ///
     /// As [`std::sync::Mutex::is_poisoned`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::Mutex;
+    ///
+    /// let lock = Mutex::new(1);
+    /// let unwound = std::panic::catch_unwind(|| {
+    ///     let _guard = lock.lock().unwrap();
+    ///     assert_eq!(1, 2, "half done");
+    /// });
+    /// assert!(unwound.is_err() && lock.is_poisoned());
+    /// ```
     #[inline]
     pub fn is_poisoned(&self) -> bool {
         self.poison.is_set()
@@ -141,6 +188,24 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the poison away.
     ///
     /// As [`std::sync::Mutex::clear_poison`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::sync::PoisonError;
+    /// use tarae::sync::Mutex;
+    ///
+    /// let lock = Mutex::new(1);
+    /// let unwound = std::panic::catch_unwind(|| {
+    ///     let _guard = lock.lock().unwrap();
+    ///     assert_eq!(1, 2, "half done");
+    /// });
+    /// assert!(unwound.is_err());
+    /// *lock.lock().unwrap_or_else(PoisonError::into_inner) = 2; // mended
+    /// lock.clear_poison();
+    /// assert_eq!(*lock.lock().unwrap(), 2);
+    /// ```
     #[inline]
     pub fn clear_poison(&self) {
         self.poison.clear();
@@ -153,6 +218,15 @@ impl<T: ?Sized> Mutex<T> {
     /// # Errors
     ///
     /// With the value, if the mutex is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let mut lock = tarae::sync::Mutex::new(1);
+    /// *lock.get_mut().unwrap() += 1;
+    /// assert_eq!(lock.into_inner().unwrap(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         self.poison.wrap(self.value.get_mut())
     }
@@ -192,6 +266,18 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
 /// The right to the value of a [`Mutex`], which is unlocked when it is dropped.
 ///
 /// As [`std::sync::MutexGuard`]. It does not leave the coroutine, or the kernel thread, that locked.
+///
+/// # Examples
+///
+/// ```compile_fail,E0277
+/// # mod tarae { pub use tarae_sync as sync; }
+/// use tarae::sync::Mutex;
+///
+/// static MUTEX: Mutex<u32> = Mutex::new(1);
+///
+/// let guard = MUTEX.lock().unwrap();
+/// std::thread::spawn(move || drop(guard));
+/// ```
 ///
 /// # Invariants
 ///

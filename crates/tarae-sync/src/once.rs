@@ -38,7 +38,8 @@ const COMPLETE: u8 = 3;
 /// # Examples
 ///
 /// ```
-/// static START: tarae_sync::Once = tarae_sync::Once::new();
+/// # mod tarae { pub use tarae_sync as sync; }
+/// static START: tarae::sync::Once = tarae::sync::Once::new();
 ///
 /// let mut runs = 0;
 /// START.call_once(|| runs += 1);
@@ -66,6 +67,18 @@ impl OnceState {
     /// Whether an initialiser before has unwound.
     ///
     /// As [`std::sync::OnceState::is_poisoned`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::panic::catch_unwind;
+    /// use tarae::sync::Once;
+    ///
+    /// let once = Once::new();
+    /// assert!(catch_unwind(|| once.call_once(|| assert_eq!(1, 2, "half done"))).is_err());
+    /// once.call_once_force(|state| assert!(state.is_poisoned()));
+    /// ```
     #[inline]
     pub fn is_poisoned(&self) -> bool {
         self.poisoned
@@ -90,6 +103,15 @@ impl Once {
     /// Returns one whose initialisation has not happened.
     ///
     /// As [`std::sync::Once::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// static ONCE: tarae::sync::Once = tarae::sync::Once::new();
+    ///
+    /// assert!(!ONCE.is_completed());
+    /// ```
     #[allow(clippy::new_without_default, reason = "std's has no default either")]
     #[inline]
     #[must_use]
@@ -112,6 +134,22 @@ impl Once {
     /// # Panics
     ///
     /// If an initialiser before has unwound; and with the payload of `f`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::panic::catch_unwind;
+    /// use tarae::sync::Once;
+    ///
+    /// let once = Once::new();
+    /// once.call_once(|| println!("once"));
+    /// once.call_once(|| println!("never"));
+    ///
+    /// let broken = Once::new();
+    /// assert!(catch_unwind(|| broken.call_once(|| assert_eq!(1, 2, "half done"))).is_err());
+    /// assert!(catch_unwind(|| broken.call_once(|| ())).is_err()); // poisoned
+    /// ```
     #[inline]
     #[track_caller]
     pub fn call_once<F>(&self, f: F)
@@ -134,6 +172,23 @@ impl Once {
     /// # Cancellation
     ///
     /// Unwinds where it would park.
+    ///
+    /// # Panics
+    ///
+    /// With the payload of `f`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::panic::catch_unwind;
+    /// use tarae::sync::Once;
+    ///
+    /// let once = Once::new();
+    /// assert!(catch_unwind(|| once.call_once(|| assert_eq!(1, 2, "half done"))).is_err());
+    /// once.call_once_force(|state| println!("again, poisoned: {}", state.is_poisoned()));
+    /// assert!(once.is_completed());
+    /// ```
     #[inline]
     pub fn call_once_force<F>(&self, f: F)
     where
@@ -147,6 +202,15 @@ impl Once {
     /// Whether the initialisation has happened.
     ///
     /// As [`std::sync::Once::is_completed`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let once = tarae::sync::Once::new();
+    /// once.call_once(|| assert!(!once.is_completed()));
+    /// assert!(once.is_completed());
+    /// ```
     #[inline]
     pub fn is_completed(&self) -> bool {
         // Acquire, with the Release of `Run`: what the initialiser wrote is seen.
@@ -168,6 +232,19 @@ impl Once {
     /// # Panics
     ///
     /// If an initialiser has unwound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::Once;
+    ///
+    /// static MADE: Once = Once::new();
+    ///
+    /// std::thread::spawn(|| MADE.call_once(|| println!("made")));
+    /// MADE.wait();
+    /// assert!(MADE.is_completed());
+    /// ```
     #[track_caller]
     pub fn wait(&self) {
         if !self.is_completed() {
@@ -186,6 +263,23 @@ impl Once {
     /// # Cancellation
     ///
     /// Unwinds where it would park.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::panic::catch_unwind;
+    /// use tarae::sync::Once;
+    ///
+    /// static MADE: Once = Once::new();
+    ///
+    /// std::thread::spawn(|| {
+    ///     assert!(catch_unwind(|| MADE.call_once(|| assert_eq!(1, 2, "half done"))).is_err());
+    ///     MADE.call_once_force(|_| println!("made"));
+    /// });
+    /// MADE.wait_force();
+    /// assert!(MADE.is_completed());
+    /// ```
     pub fn wait_force(&self) {
         if !self.is_completed() {
             self.wait_until_complete(true);

@@ -15,7 +15,8 @@ use crate::once::Once;
 /// # Examples
 ///
 /// ```
-/// static NAME: tarae_sync::OnceLock<String> = tarae_sync::OnceLock::new();
+/// # mod tarae { pub use tarae_sync as sync; }
+/// static NAME: tarae::sync::OnceLock<String> = tarae::sync::OnceLock::new();
 ///
 /// assert_eq!(NAME.get(), None);
 /// assert_eq!(NAME.get_or_init(|| "tarae".to_owned()), "tarae");
@@ -30,6 +31,15 @@ impl<T> OnceLock<T> {
     /// Returns an empty cell.
     ///
     /// As [`std::sync::OnceLock::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// static NAME: tarae::sync::OnceLock<String> = tarae::sync::OnceLock::new();
+    ///
+    /// assert_eq!(NAME.get(), None);
+    /// ```
     #[inline]
     #[must_use]
     pub const fn new() -> OnceLock<T> {
@@ -39,6 +49,14 @@ impl<T> OnceLock<T> {
     /// Returns the value, if it is there.
     ///
     /// As [`std::sync::OnceLock::get`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let cell = tarae::sync::OnceLock::from(1);
+    /// assert_eq!(cell.get(), Some(&1));
+    /// ```
     #[inline]
     pub fn get(&self) -> Option<&T> {
         self.value.get()
@@ -47,6 +65,15 @@ impl<T> OnceLock<T> {
     /// Returns the value, by the borrow.
     ///
     /// As [`std::sync::OnceLock::get_mut`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let mut cell = tarae::sync::OnceLock::from(1);
+    /// *cell.get_mut().unwrap() += 1;
+    /// assert_eq!(cell.get(), Some(&2));
+    /// ```
     #[inline]
     pub fn get_mut(&mut self) -> Option<&mut T> {
         self.value.get_mut()
@@ -63,6 +90,18 @@ impl<T> OnceLock<T> {
     /// # Cancellation
     ///
     /// Unwinds where it would park.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::OnceLock;
+    ///
+    /// static PORT: OnceLock<u16> = OnceLock::new();
+    ///
+    /// std::thread::spawn(|| PORT.set(7878));
+    /// assert_eq!(*PORT.wait(), 7878);
+    /// ```
     pub fn wait(&self) -> &T {
         loop {
             if let Some(value) = self.value.get() {
@@ -87,6 +126,15 @@ impl<T> OnceLock<T> {
     /// # Errors
     ///
     /// With `value`, if there is one already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let cell = tarae::sync::OnceLock::new();
+    /// assert_eq!(cell.set(1), Ok(()));
+    /// assert_eq!(cell.set(2), Err(2));
+    /// ```
     pub fn set(&self, value: T) -> Result<(), T> {
         let mut value = Some(value);
         self.get_or_init_with(|| value.take());
@@ -108,6 +156,15 @@ impl<T> OnceLock<T> {
     /// # Panics
     ///
     /// With the payload of `f`. If `f` asks for the value it is to make, it waits for itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let cell = tarae::sync::OnceLock::new();
+    /// assert_eq!(cell.get_or_init(|| 1), &1);
+    /// assert_eq!(cell.get_or_init(|| 2), &1);
+    /// ```
     #[inline]
     pub fn get_or_init<F>(&self, f: F) -> &T
     where
@@ -138,6 +195,13 @@ impl<T> OnceLock<T> {
     /// Returns the value, if there is one.
     ///
     /// As [`std::sync::OnceLock::into_inner`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// assert_eq!(tarae::sync::OnceLock::from(1).into_inner(), Some(1));
+    /// ```
     #[inline]
     pub fn into_inner(self) -> Option<T> {
         self.value.into_inner()
@@ -146,6 +210,15 @@ impl<T> OnceLock<T> {
     /// Takes the value out; the cell may be written once more.
     ///
     /// As [`std::sync::OnceLock::take`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let mut cell = tarae::sync::OnceLock::from(1);
+    /// assert_eq!(cell.take(), Some(1));
+    /// assert_eq!(cell.set(2), Ok(()));
+    /// ```
     #[inline]
     pub fn take(&mut self) -> Option<T> {
         self.once = Once::new();

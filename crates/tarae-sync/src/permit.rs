@@ -25,6 +25,15 @@ impl<'a> SemaphorePermit<'a> {
     }
 
     /// Does not give them back, ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(3);
+    /// semaphore.acquire().unwrap().forget();
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// ```
     pub fn forget(mut self) {
         self.count = 0;
     }
@@ -34,6 +43,19 @@ impl<'a> SemaphorePermit<'a> {
     /// # Panics
     ///
     /// If they are of different semaphores.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(3);
+    /// let mut permits = semaphore.acquire_many(3).unwrap();
+    /// let one = permits.split(1).unwrap();
+    /// assert_eq!((permits.num_permits(), one.num_permits()), (2, 1));
+    /// assert!(permits.split(3).is_none());
+    /// permits.merge(one);
+    /// assert_eq!(permits.num_permits(), 3);
+    /// ```
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert!(std::ptr::eq(self.semaphore, other.semaphore), "permits of different semaphores");
@@ -41,12 +63,32 @@ impl<'a> SemaphorePermit<'a> {
     }
 
     /// Splits `count` of them off, if there are as many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(3);
+    /// let mut permits = semaphore.acquire_many(3).unwrap();
+    /// let one = permits.split(1).unwrap();
+    /// assert_eq!((permits.num_permits(), one.num_permits()), (2, 1));
+    /// assert!(permits.split(3).is_none());
+    /// ```
     pub fn split(&mut self, count: usize) -> Option<Self> {
         self.count = self.count.checked_sub(count)?;
         Some(SemaphorePermit { semaphore: self.semaphore, count })
     }
 
     /// Returns how many they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(3);
+    /// let mut permits = semaphore.acquire_many(3).unwrap();
+    /// assert_eq!(permits.num_permits(), 3);
+    /// ```
     pub fn num_permits(&self) -> usize {
         self.count
     }
@@ -58,6 +100,15 @@ impl OwnedSemaphorePermit {
     }
 
     /// Does not give them back, ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = std::sync::Arc::new(tarae::sync::Semaphore::new(3));
+    /// std::sync::Arc::clone(&semaphore).acquire_owned().unwrap().forget();
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// ```
     pub fn forget(mut self) {
         self.count = 0;
     }
@@ -67,6 +118,19 @@ impl OwnedSemaphorePermit {
     /// # Panics
     ///
     /// If they are of different semaphores.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = std::sync::Arc::new(tarae::sync::Semaphore::new(3));
+    /// let mut permits = std::sync::Arc::clone(&semaphore).acquire_many_owned(3).unwrap();
+    /// let one = permits.split(1).unwrap();
+    /// assert_eq!((permits.num_permits(), one.num_permits()), (2, 1));
+    /// assert!(permits.split(3).is_none());
+    /// permits.merge(one);
+    /// assert_eq!(permits.num_permits(), 3);
+    /// ```
     #[track_caller]
     pub fn merge(&mut self, mut other: Self) {
         assert!(Arc::ptr_eq(&self.semaphore, &other.semaphore), "permits of different semaphores");
@@ -74,17 +138,46 @@ impl OwnedSemaphorePermit {
     }
 
     /// Splits `count` of them off, if there are as many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = std::sync::Arc::new(tarae::sync::Semaphore::new(3));
+    /// let mut permits = std::sync::Arc::clone(&semaphore).acquire_many_owned(3).unwrap();
+    /// let one = permits.split(1).unwrap();
+    /// assert_eq!((permits.num_permits(), one.num_permits()), (2, 1));
+    /// assert!(permits.split(3).is_none());
+    /// ```
     pub fn split(&mut self, count: usize) -> Option<Self> {
         self.count = self.count.checked_sub(count)?;
         Some(OwnedSemaphorePermit { semaphore: Arc::clone(&self.semaphore), count })
     }
 
     /// Returns how many they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = std::sync::Arc::new(tarae::sync::Semaphore::new(3));
+    /// let mut permits = std::sync::Arc::clone(&semaphore).acquire_many_owned(3).unwrap();
+    /// assert_eq!(permits.num_permits(), 3);
+    /// ```
     pub fn num_permits(&self) -> usize {
         self.count
     }
 
     /// Returns the semaphore that they are of.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = std::sync::Arc::new(tarae::sync::Semaphore::new(3));
+    /// let permit = std::sync::Arc::clone(&semaphore).acquire_owned().unwrap();
+    /// assert!(std::sync::Arc::ptr_eq(permit.semaphore(), &semaphore));
+    /// ```
     pub fn semaphore(&self) -> &Arc<Semaphore> {
         &self.semaphore
     }

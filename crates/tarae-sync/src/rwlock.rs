@@ -33,7 +33,8 @@ use crate::raw_lock::RawLock;
 /// # Examples
 ///
 /// ```
-/// let lock = tarae_sync::RwLock::new(5);
+/// # mod tarae { pub use tarae_sync as sync; }
+/// let lock = tarae::sync::RwLock::new(5);
 /// {
 ///     let (first, second) = (lock.read().unwrap(), lock.read().unwrap());
 ///     assert_eq!(*first + *second, 10);
@@ -63,6 +64,18 @@ impl<T> RwLock<T> {
     /// Returns a lock that nobody holds.
     ///
     /// As [`std::sync::RwLock::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::RwLock;
+    ///
+    /// static COUNT: RwLock<u32> = RwLock::new(0);
+    ///
+    /// *COUNT.write().unwrap() += 1;
+    /// assert_eq!(*COUNT.write().unwrap(), 1);
+    /// ```
     #[inline]
     pub const fn new(value: T) -> RwLock<T> {
         RwLock { raw: RawLock::new(), poison: Poison::new(), value: UnsafeCell::new(value) }
@@ -75,6 +88,14 @@ impl<T> RwLock<T> {
     /// # Errors
     ///
     /// With the value, if the lock is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let lock = tarae::sync::RwLock::new(1);
+    /// assert_eq!(lock.into_inner().unwrap(), 1);
+    /// ```
     pub fn into_inner(self) -> LockResult<T> {
         let RwLock { poison, value, .. } = self;
         poison.wrap(value.into_inner())
@@ -101,6 +122,15 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     ///
     /// If 2^29 read it already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let lock = tarae::sync::RwLock::new(5);
+    /// let (one, another) = (lock.read().unwrap(), lock.read().unwrap());
+    /// assert_eq!(*one + *another, 10);
+    /// ```
     #[inline]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.raw.acquire_shared();
@@ -114,6 +144,17 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     ///
     /// If it cannot; or with the guard, if the lock is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let lock = tarae::sync::RwLock::new(1);
+    /// let writer = lock.write().unwrap();
+    /// assert!(lock.try_read().is_err());
+    /// drop(writer);
+    /// assert_eq!(*lock.try_read().unwrap(), 1);
+    /// ```
     #[inline]
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
         if self.raw.try_acquire(Mode::Shared) {
@@ -138,6 +179,15 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     ///
     /// With the guard, if the lock is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let lock = tarae::sync::RwLock::new(1);
+    /// *lock.write().unwrap() += 1;
+    /// assert_eq!(*lock.read().unwrap(), 2);
+    /// ```
     #[inline]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         self.raw.acquire_exclusive();
@@ -151,6 +201,17 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     ///
     /// If it is not; or with the guard, if the lock is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let lock = tarae::sync::RwLock::new(1);
+    /// let reader = lock.read().unwrap();
+    /// assert!(lock.try_write().is_err());
+    /// drop(reader);
+    /// *lock.try_write().unwrap() += 1;
+    /// ```
     #[inline]
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
         if self.raw.try_acquire(Mode::Exclusive) {
@@ -163,6 +224,20 @@ impl<T: ?Sized> RwLock<T> {
     /// Whether somebody unwound while writing.
     ///
     /// As [`std::sync::RwLock::is_poisoned`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let unwound = std::panic::catch_unwind(|| {
+    ///     let _guard = lock.write().unwrap();
+    ///     assert_eq!(1, 2, "half done");
+    /// });
+    /// assert!(unwound.is_err() && lock.is_poisoned());
+    /// ```
     #[inline]
     pub fn is_poisoned(&self) -> bool {
         self.poison.is_set()
@@ -171,6 +246,24 @@ impl<T: ?Sized> RwLock<T> {
     /// Takes the poison away.
     ///
     /// As [`std::sync::RwLock::clear_poison`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::sync::PoisonError;
+    /// use tarae::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let unwound = std::panic::catch_unwind(|| {
+    ///     let _guard = lock.write().unwrap();
+    ///     assert_eq!(1, 2, "half done");
+    /// });
+    /// assert!(unwound.is_err());
+    /// *lock.write().unwrap_or_else(PoisonError::into_inner) = 2; // mended
+    /// lock.clear_poison();
+    /// assert_eq!(*lock.write().unwrap(), 2);
+    /// ```
     #[inline]
     pub fn clear_poison(&self) {
         self.poison.clear();
@@ -183,6 +276,15 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     ///
     /// With the value, if the lock is poisoned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let mut lock = tarae::sync::RwLock::new(1);
+    /// *lock.get_mut().unwrap() += 1;
+    /// assert_eq!(lock.into_inner().unwrap(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> LockResult<&mut T> {
         self.poison.wrap(self.value.get_mut())
     }
@@ -301,7 +403,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// # Examples
     ///
     /// ```
-    /// use tarae_sync::{RwLock, RwLockWriteGuard};
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::{RwLock, RwLockWriteGuard};
     ///
     /// let lock = RwLock::new(0);
     /// let mut writer = lock.write().unwrap();

@@ -16,13 +16,16 @@ use crate::wait::{Wait, wait};
 
 /// Lends a number of permits; who wants one that is not there parks.
 ///
+/// As tokio's `sync::Semaphore`, in its names and in who is served first; with timeouts besides.
+///
 /// Those who wait are served in the order in which they came, and nobody overtakes them: one who wants many gets them before
 /// one who came later and wants one. While somebody waits, [`try_acquire`](Self::try_acquire) has nothing to give.
 ///
 /// # Examples
 ///
 /// ```
-/// use tarae_sync::Semaphore;
+/// # mod tarae { pub use tarae_sync as sync; }
+/// use tarae::sync::Semaphore;
 ///
 /// let connections = Semaphore::new(2);
 /// let (first, second) = (connections.acquire().unwrap(), connections.acquire().unwrap());
@@ -96,6 +99,15 @@ impl Semaphore {
     /// # Panics
     ///
     /// If they are more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// static CONNECTIONS: tarae::sync::Semaphore = tarae::sync::Semaphore::new(100);
+    ///
+    /// assert_eq!(CONNECTIONS.available_permits(), 100);
+    /// ```
     #[must_use]
     pub const fn new(permits: usize) -> Semaphore {
         assert!(permits <= Semaphore::MAX_PERMITS, "a semaphore of more than MAX_PERMITS");
@@ -115,6 +127,17 @@ impl Semaphore {
     /// # Errors
     ///
     /// If the semaphore is closed, or will be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(1);
+    /// let permit = semaphore.acquire().unwrap();
+    /// assert_eq!(semaphore.available_permits(), 0);
+    /// drop(permit);
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// ```
     pub fn acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.acquire_many(1)
     }
@@ -132,6 +155,15 @@ impl Semaphore {
     /// # Errors
     ///
     /// If the semaphore is closed, or will be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let memory = tarae::sync::Semaphore::new(64);
+    /// let megabytes = memory.acquire_many(16).unwrap();
+    /// assert_eq!((megabytes.num_permits(), memory.available_permits()), (16, 48));
+    /// ```
     pub fn acquire_many(&self, count: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.acquire_until(count, None)
             .map(|()| SemaphorePermit::new(self, count as usize))
@@ -155,8 +187,9 @@ impl Semaphore {
     /// # Examples
     ///
     /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
     /// use std::time::Duration;
-    /// use tarae_sync::{AcquireTimeoutError, Semaphore};
+    /// use tarae::sync::{AcquireTimeoutError, Semaphore};
     ///
     /// let none = Semaphore::new(0);
     /// assert_eq!(none.acquire_timeout(Duration::from_millis(1)).unwrap_err(), AcquireTimeoutError::Timeout);
@@ -178,6 +211,18 @@ impl Semaphore {
     /// # Errors
     ///
     /// If the time is up, or the semaphore is closed, or will be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::time::Duration;
+    /// use tarae::sync::{AcquireTimeoutError, Semaphore};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let late = semaphore.acquire_many_timeout(2, Duration::from_millis(1));
+    /// assert_eq!(late.unwrap_err(), AcquireTimeoutError::Timeout);
+    /// ```
     pub fn acquire_many_timeout(
         &self,
         count: u32,
@@ -193,6 +238,18 @@ impl Semaphore {
     /// # Errors
     ///
     /// If not, or if the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::{Semaphore, TryAcquireError};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let permit = semaphore.try_acquire().unwrap();
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
+    /// # drop(permit);
+    /// ```
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_acquire_many(1)
     }
@@ -202,6 +259,15 @@ impl Semaphore {
     /// # Errors
     ///
     /// If there are not as many, or somebody waits; or if the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(2);
+    /// assert!(semaphore.try_acquire_many(3).is_err());
+    /// assert_eq!(semaphore.try_acquire_many(2).unwrap().num_permits(), 2);
+    /// ```
     pub fn try_acquire_many(&self, count: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_take(count).map(|()| SemaphorePermit::new(self, count as usize))
     }
@@ -223,8 +289,9 @@ impl Semaphore {
     /// # Examples
     ///
     /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
     /// use std::sync::Arc;
-    /// use tarae_sync::Semaphore;
+    /// use tarae::sync::Semaphore;
     ///
     /// let semaphore = Arc::new(Semaphore::new(1));
     /// let permit = Arc::clone(&semaphore).acquire_owned().unwrap();
@@ -248,6 +315,18 @@ impl Semaphore {
     /// # Errors
     ///
     /// If the semaphore is closed, or will be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::sync::Arc;
+    ///
+    /// let semaphore = Arc::new(tarae::sync::Semaphore::new(2));
+    /// let permits = Arc::clone(&semaphore).acquire_many_owned(2).unwrap();
+    /// std::thread::spawn(move || drop(permits)).join().unwrap();
+    /// assert_eq!(semaphore.available_permits(), 2);
+    /// ```
     pub fn acquire_many_owned(self: Arc<Self>, count: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
         match self.acquire_until(count, None) {
             Ok(()) => Ok(OwnedSemaphorePermit::new(self, count as usize)),
@@ -260,6 +339,18 @@ impl Semaphore {
     /// # Errors
     ///
     /// If there is none, or somebody waits for it; or if the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::sync::Arc;
+    ///
+    /// let semaphore = Arc::new(tarae::sync::Semaphore::new(1));
+    /// let permit = Arc::clone(&semaphore).try_acquire_owned().unwrap();
+    /// assert!(semaphore.try_acquire().is_err());
+    /// # drop(permit);
+    /// ```
     pub fn try_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         self.try_acquire_many_owned(1)
     }
@@ -269,6 +360,17 @@ impl Semaphore {
     /// # Errors
     ///
     /// If there are not as many, or somebody waits; or if the semaphore is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use std::sync::Arc;
+    ///
+    /// let semaphore = Arc::new(tarae::sync::Semaphore::new(2));
+    /// assert!(Arc::clone(&semaphore).try_acquire_many_owned(3).is_err());
+    /// assert_eq!(semaphore.try_acquire_many_owned(2).unwrap().num_permits(), 2);
+    /// ```
     pub fn try_acquire_many_owned(
         self: Arc<Self>,
         count: u32,
@@ -278,6 +380,16 @@ impl Semaphore {
     }
 
     /// Returns how many permits are there now; somebody may wait for them already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(2);
+    /// let permit = semaphore.acquire().unwrap();
+    /// assert_eq!(semaphore.available_permits(), 1);
+    /// # drop(permit);
+    /// ```
     pub fn available_permits(&self) -> usize {
         self.permits.available()
     }
@@ -287,21 +399,61 @@ impl Semaphore {
     /// # Panics
     ///
     /// If there would be more than [`MAX_PERMITS`](Self::MAX_PERMITS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(0);
+    /// semaphore.add_permits(2);
+    /// assert!(semaphore.try_acquire().is_ok());
+    /// ```
     pub fn add_permits(&self, count: usize) {
         assert!(self.permits.give(count), "more permits than MAX_PERMITS");
     }
 
     /// Takes away permits that are there, for good, `count` at most; returns how many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(3);
+    /// assert_eq!(semaphore.forget_permits(2), 2);
+    /// assert_eq!(semaphore.forget_permits(2), 1); // there was one left
+    /// ```
     pub fn forget_permits(&self, count: usize) -> usize {
         self.permits.forget(count)
     }
 
     /// Closes it, for good: who waits gets an error, and who comes. Permits that are lent stay so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// use tarae::sync::{Semaphore, TryAcquireError};
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.close();
+    /// assert!(semaphore.acquire().is_err());
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    /// ```
     pub fn close(&self) {
         self.permits.close();
     }
 
     /// Whether it is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let semaphore = tarae::sync::Semaphore::new(1);
+    /// assert!(!semaphore.is_closed());
+    /// semaphore.close();
+    /// assert!(semaphore.is_closed());
+    /// ```
     pub fn is_closed(&self) -> bool {
         self.permits.is_closed()
     }

@@ -20,8 +20,9 @@ use crate::wait::{Wait, wait};
 /// # Examples
 ///
 /// ```
+/// # mod tarae { pub use tarae_sync as sync; }
 /// use std::sync::atomic::{AtomicU32, Ordering};
-/// use tarae_sync::WaitGroup;
+/// use tarae::sync::WaitGroup;
 ///
 /// static DONE: AtomicU32 = AtomicU32::new(0);
 ///
@@ -47,6 +48,13 @@ struct Shared {
 
 impl WaitGroup {
     /// Returns a group of one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// tarae::sync::WaitGroup::new().wait(); // nobody else has a clone
+    /// ```
     #[must_use]
     pub fn new() -> WaitGroup {
         WaitGroup { shared: Arc::new(Shared { handles: AtomicUsize::new(1), queue: Queue::new() }) }
@@ -61,6 +69,16 @@ impl WaitGroup {
     /// # Cancellation
     ///
     /// Unwinds where it would park. The handle is gone: nobody waits for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # mod tarae { pub use tarae_sync as sync; }
+    /// let group = tarae::sync::WaitGroup::new();
+    /// let other = group.clone();
+    /// std::thread::spawn(move || drop(other));
+    /// group.wait();
+    /// ```
     pub fn wait(self) {
         let shared = Arc::clone(&self.shared);
         drop(self);
