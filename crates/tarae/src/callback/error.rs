@@ -7,6 +7,17 @@ use std::io;
 use crate::Elapsed;
 
 /// The callback was dropped, and never called: nobody is left who could.
+///
+/// # Examples
+///
+/// ```
+/// use tarae::callback::{self, Done, Dropped};
+///
+/// let forgotten = callback::wait(|done: Done<u8>| drop(done));
+/// assert_eq!(forgotten, Err(Dropped));
+/// let error: std::io::Error = Dropped.into(); // `?` does it
+/// assert_eq!(error.to_string(), "callback was dropped without being called");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped;
 

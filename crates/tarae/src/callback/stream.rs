@@ -21,6 +21,19 @@ use tarae_task::{Reason, wait_until};
 use crate::Elapsed;
 
 /// Which value a [`stream`] loses when it is full.
+///
+/// # Examples
+///
+/// ```
+/// use tarae::callback::{OnFull, stream};
+///
+/// for (on_full, left) in [(OnFull::DropNewest, [1, 2]), (OnFull::DropOldest, [2, 3])] {
+///     let (emit, values) = stream(2, on_full);
+///     (1..=3).for_each(&emit);
+///     drop(emit);
+///     assert_eq!(values.collect::<Vec<_>>(), left);
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFull {
     /// The one that comes. For events of which the first matter.
@@ -148,6 +161,17 @@ pub struct Stream<T> {
 
 impl<T> Stream<T> {
     /// Returns a value that is there, without waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::callback::{OnFull, stream};
+    ///
+    /// let (emit, mut values) = stream(1, OnFull::DropNewest);
+    /// assert_eq!(values.try_next(), None);
+    /// emit(1);
+    /// assert_eq!(values.try_next(), Some(1));
+    /// ```
     pub fn try_next(&mut self) -> Option<T> {
         self.shared.lock().values.pop_front()
     }
@@ -165,11 +189,35 @@ impl<T> Stream<T> {
     /// # Errors
     ///
     /// If there was no value in time. There may be one later.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tarae::callback::{OnFull, stream};
+    ///
+    /// let (emit, mut values) = stream(1, OnFull::DropNewest);
+    /// assert_eq!(values.next_timeout(Duration::from_millis(5)), Err(tarae::Elapsed));
+    /// emit(1);
+    /// drop(emit);
+    /// assert_eq!(values.next_timeout(Duration::from_millis(5)), Ok(Some(1)));
+    /// assert_eq!(values.next_timeout(Duration::from_millis(5)), Ok(None)); // nobody is left to call
+    /// ```
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<T>, Elapsed> {
         self.wait(Instant::now().checked_add(timeout)).ok_or(Elapsed)
     }
 
     /// How many values were lost because there was no room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::callback::{OnFull, stream};
+    ///
+    /// let (emit, values) = stream(2, OnFull::DropOldest);
+    /// (1..=5).for_each(emit);
+    /// assert_eq!(values.lost(), 3);
+    /// ```
     pub fn lost(&self) -> u64 {
         self.shared.lock().lost
     }

@@ -29,6 +29,10 @@ use super::Elapsed;
 ///
 /// [`Elapsed`], if `f` unwound for it.
 ///
+/// # Panics
+///
+/// With the payload of `f`, if `f` panics.
+///
 /// # Examples
 ///
 /// ```
@@ -49,7 +53,19 @@ pub fn timeout<R>(duration: Duration, f: impl FnOnce() -> R) -> Result<R, Elapse
 
 /// As [`timeout`], with a moment instead of a duration.
 ///
+/// # Parks
+///
+/// As `f` does.
+///
+/// # Cancellation
+///
+/// As [`timeout`].
+///
 /// # Errors
+///
+/// As [`timeout`].
+///
+/// # Panics
 ///
 /// As [`timeout`].
 ///
@@ -73,6 +89,14 @@ pub fn until<R>(at: Instant, f: impl FnOnce() -> R) -> Result<R, Elapsed> {
 /// For what must be done to its end: telling the other side, giving a connection back. A timeout inside works. What came in
 /// the meantime interrupts the first wait afterwards.
 ///
+/// # Parks
+///
+/// As `f` does.
+///
+/// # Panics
+///
+/// With the payload of `f`, if `f` panics.
+///
 /// # Examples
 ///
 /// ```
@@ -91,6 +115,20 @@ pub fn shield<R>(f: impl FnOnce() -> R) -> R {
 /// Returns the moment at which the waits of the caller are interrupted, if there is one.
 ///
 /// In a [`shield`] there is none of those outside, nor in a destructor that runs as something unwinds.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// assert_eq!(tarae::deadline::current(), None);
+/// let at = Instant::now() + Duration::from_secs(5);
+/// let seen = tarae::deadline::until(at, || {
+///     // A timeout within it that would be later changes nothing.
+///     tarae::timeout(Duration::from_secs(60), tarae::deadline::current)
+/// });
+/// assert_eq!(seen, Ok(Ok(Some(at))));
+/// ```
 pub fn current() -> Option<Instant> {
     tarae_task::deadline()
 }

@@ -10,6 +10,22 @@ use tarae_task::Interrupt;
 ///
 /// The value of an [`io::Error`] of kind [`Other`](io::ErrorKind::Other), from a wait of a socket; and what
 /// [`CancelToken::run`](crate::CancelToken::run) returns.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Read;
+/// use tarae::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut quiet = TcpStream::connect(listener.local_addr()?)?;
+/// let token = tarae::CancelToken::new();
+/// token.cancel();
+/// let read = tarae::run(move || token.run(|| quiet.read(&mut [0; 8])));
+/// let error = read.expect("it returned, with an error").unwrap_err();
+/// assert!(error.get_ref().is_some_and(|why| why.is::<tarae::Cancelled>()));
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cancelled;
 
@@ -25,6 +41,21 @@ impl Error for Cancelled {}
 ///
 /// What [`timeout`](crate::timeout) returns; and the value of an [`io::Error`] of kind
 /// [`TimedOut`](io::ErrorKind::TimedOut), from a wait of a socket in it.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{self, Read};
+/// use tarae::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let mut quiet = TcpStream::connect(listener.local_addr()?)?;
+/// let late = tarae::timeout(std::time::Duration::from_millis(5), || quiet.read(&mut [0; 8]));
+/// let error = late.expect("it returned, with an error").unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+/// assert!(error.get_ref().is_some_and(|why| why.is::<tarae::Elapsed>()));
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 

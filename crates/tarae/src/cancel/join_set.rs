@@ -13,6 +13,8 @@ use crate::thread::{Builder, JoinHandle, Result, heed};
 
 /// A set of coroutines, each of which is joined as it ends.
 ///
+/// As tokio's `JoinSet`, in its names; what it aborts is cancelled here.
+///
 /// Dropping the set cancels those that are left, and does not wait for them; [`shutdown`](Self::shutdown) does.
 ///
 /// # Examples
@@ -70,6 +72,13 @@ impl Ended {
 
 impl<T: Send + 'static> JoinSet<T> {
     /// Returns an empty set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let set = tarae::JoinSet::<u32>::new();
+    /// assert!(set.is_empty());
+    /// ```
     pub fn new() -> JoinSet<T> {
         JoinSet { members: HashMap::new(), next: 0, ended: Arc::default() }
     }
@@ -79,6 +88,14 @@ impl<T: Send + 'static> JoinSet<T> {
     /// # Panics
     ///
     /// If no coroutine can be made; [`spawn_with`](Self::spawn_with) returns an error instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut set = tarae::JoinSet::new();
+    /// set.spawn(|| 6 * 7);
+    /// assert_eq!(set.join_next().unwrap().unwrap(), 42);
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&mut self, f: F)
     where
@@ -92,6 +109,21 @@ impl<T: Send + 'static> JoinSet<T> {
     /// # Errors
     ///
     /// As [`Builder::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Builder::spawn`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::thread::{self, Builder};
+    ///
+    /// let mut set = tarae::JoinSet::new();
+    /// set.spawn_with(Builder::new().name("baker".into()), || thread::current().name().map(str::to_owned))?;
+    /// assert_eq!(set.join_next().unwrap().unwrap().as_deref(), Some("baker"));
+    /// # std::io::Result::Ok(())
+    /// ```
     #[track_caller]
     pub fn spawn_with<F>(&mut self, builder: Builder, f: F) -> io::Result<()>
     where
@@ -132,6 +164,23 @@ impl<T: Send + 'static> JoinSet<T> {
     /// # Cancellation
     ///
     /// Unwinds; nobody is lost.
+    ///
+    /// # Errors
+    ///
+    /// In the result: the payload of its panic, or of its cancellation, as
+    /// [`JoinHandle::join`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut set = tarae::JoinSet::new();
+    /// (1..=3).for_each(|n| set.spawn(move || n));
+    /// let mut sum = 0;
+    /// while let Some(ended) = set.join_next() {
+    ///     sum += ended.unwrap();
+    /// }
+    /// assert_eq!(sum, 6);
+    /// ```
     pub fn join_next(&mut self) -> Option<Result<T>> {
         while !self.members.is_empty() {
             let ended = &self.ended;
@@ -151,6 +200,18 @@ impl<T: Send + 'static> JoinSet<T> {
     }
 
     /// As [`join_next`](Self::join_next), if one has ended already.
+    ///
+    /// # Errors
+    ///
+    /// As [`join_next`](Self::join_next).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut set = tarae::JoinSet::new();
+    /// set.spawn(|| tarae::sleep(std::time::Duration::MAX));
+    /// assert!(set.try_join_next().is_none()); // it has not ended
+    /// ```
     pub fn try_join_next(&mut self) -> Option<Result<T>> {
         loop {
             let member = self.ended.lock().members.pop_front()?;
@@ -173,6 +234,16 @@ impl<T: Send + 'static> JoinSet<T> {
     /// # Panics
     ///
     /// With the payload of the first that panicked, or was cancelled; those that are left are cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut set = tarae::JoinSet::new();
+    /// (1..=3).for_each(|n| set.spawn(move || n));
+    /// let mut all = set.join_all();
+    /// all.sort();
+    /// assert_eq!(all, [1, 2, 3]);
+    /// ```
     pub fn join_all(mut self) -> Vec<T> {
         let mut all = Vec::with_capacity(self.members.len());
         while let Some(ended) = self.join_next() {
@@ -182,6 +253,17 @@ impl<T: Send + 'static> JoinSet<T> {
     }
 
     /// Cancels all; they stay in the set until they are joined.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut set = tarae::JoinSet::new();
+    /// (1..=3).for_each(|_| set.spawn(|| tarae::sleep(std::time::Duration::MAX)));
+    /// set.cancel_all();
+    /// let ended: Vec<_> = std::iter::from_fn(|| set.join_next()).collect();
+    /// assert!(ended.iter().all(|ended| ended.as_ref().is_err_and(|payload| tarae::is_cancelled(&**payload))));
+    /// assert_eq!(ended.len(), 3);
+    /// ```
     pub fn cancel_all(&self) {
         self.members.values().for_each(JoinHandle::cancel);
     }
@@ -191,6 +273,19 @@ impl<T: Send + 'static> JoinSet<T> {
     /// # Parks
     ///
     /// Until all have ended.
+    ///
+    /// # Cancellation
+    ///
+    /// Unwinds. All have been cancelled by then; those that are left stay in the set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut set = tarae::JoinSet::new();
+    /// set.spawn(|| tarae::sleep(std::time::Duration::MAX));
+    /// set.shutdown();
+    /// assert!(set.is_empty());
+    /// ```
     pub fn shutdown(&mut self) {
         self.cancel_all();
         while self.join_next().is_some() {}
@@ -206,11 +301,31 @@ fn join_ending<T>(handle: JoinHandle<T>) -> Result<T> {
 
 impl<T> JoinSet<T> {
     /// How many have not been joined.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut set = tarae::JoinSet::new();
+    /// set.spawn(|| ());
+    /// assert_eq!(set.len(), 1); // also when it has ended
+    /// set.join_next();
+    /// assert_eq!(set.len(), 0);
+    /// ```
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
     /// Whether all have been joined.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut set = tarae::JoinSet::new();
+    /// set.spawn(|| ());
+    /// assert!(!set.is_empty());
+    /// set.join_next();
+    /// assert!(set.is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }

@@ -21,6 +21,8 @@ use super::Cancelled;
 
 /// Cancels what runs under it, and under its children.
 ///
+/// After tokio-util's `CancellationToken`.
+///
 /// Clones are the same token. [`child`](Self::child) makes one that is cancelled with this one, and can be cancelled alone.
 /// Asking costs a load.
 ///
@@ -57,11 +59,28 @@ struct Lists {
 
 impl CancelToken {
     /// Returns a token of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!tarae::CancelToken::new().is_cancelled());
+    /// ```
     pub fn new() -> CancelToken {
         CancelToken { node: Arc::new(Node::new(false, None)) }
     }
 
     /// Returns a token that is cancelled with this one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let parent = tarae::CancelToken::new();
+    /// let (one, another) = (parent.child(), parent.child());
+    /// one.cancel();
+    /// assert!(!parent.is_cancelled() && !another.is_cancelled());
+    /// parent.cancel();
+    /// assert!(another.is_cancelled() && parent.child().is_cancelled());
+    /// ```
     pub fn child(&self) -> CancelToken {
         let mut lists = self.node.lock();
         if self.is_cancelled() {
@@ -76,6 +95,18 @@ impl CancelToken {
     }
 
     /// Cancels it, and all below: who runs under one of them is interrupted. Returns at once; again does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = tarae::CancelToken::new();
+    /// let waiting = tarae::spawn({
+    ///     let token = token.clone();
+    ///     move || token.wait()
+    /// });
+    /// token.cancel();
+    /// waiting.join().unwrap();
+    /// ```
     pub fn cancel(&self) {
         let mut next = vec![Arc::clone(&self.node)];
         while let Some(node) = next.pop() {
@@ -93,6 +124,19 @@ impl CancelToken {
     }
 
     /// Whether it was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = tarae::CancelToken::new();
+    /// let mut rounds = 0;
+    /// while !token.is_cancelled() {
+    ///     rounds += 1; // a part of something that does not wait
+    ///     if rounds == 10 {
+    ///         token.cancel();
+    ///     }
+    /// }
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         // Acquire: with the Release of `cancel`.
         self.node.cancelled.load(Ordering::Acquire)
@@ -102,9 +146,31 @@ impl CancelToken {
     ///
     /// As [`timeout`](crate::timeout) with a deadline; on a kernel thread a call of a socket is not interrupted.
     ///
+    /// # Parks
+    ///
+    /// As `f` does.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`timeout`](crate::timeout), with an [`io::Error`](std::io::Error) of kind
+    /// [`Other`](std::io::ErrorKind::Other) that has [`Cancelled`] in it.
+    ///
     /// # Errors
     ///
     /// If `f` unwound for it. If it returns, what it returns is returned.
+    ///
+    /// # Panics
+    ///
+    /// With the payload of `f`, if `f` panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = tarae::CancelToken::new();
+    /// assert_eq!(token.run(|| 6 * 7), Ok(42));
+    /// token.cancel();
+    /// assert_eq!(token.run(|| tarae::sleep(std::time::Duration::MAX)), Err(tarae::Cancelled));
+    /// ```
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> Result<R, Cancelled> {
         let _listed = Listed::enter(&self.node, &waker());
         with_flag(&self.node.cancelled, f).map_err(|_| Cancelled)
@@ -115,6 +181,20 @@ impl CancelToken {
     /// # Parks
     ///
     /// Until then.
+    ///
+    /// # Cancellation
+    ///
+    /// Unwinds; the token has nothing to do with that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let token = tarae::CancelToken::new();
+    /// let canceller = token.clone();
+    /// tarae::spawn(move || canceller.cancel());
+    /// token.wait();
+    /// assert!(token.is_cancelled());
+    /// ```
     pub fn wait(&self) {
         let _listed = Listed::enter(&self.node, &waker());
         wait_until(Reason::Other, None, |_| self.is_cancelled().then_some(()));

@@ -131,6 +131,16 @@ where
     /// # Panics
     ///
     /// If no coroutine can be made; [`spawn_with`](Self::spawn_with) returns an error instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sum = tarae::try_scope(|scope| {
+    ///     let (one, two) = (scope.spawn(|| "1".parse::<i32>()), scope.spawn(|| "2".parse::<i32>()));
+    ///     Ok::<_, std::num::ParseIntError>(one.join().unwrap_or(0) + two.join().unwrap_or(0))
+    /// });
+    /// assert_eq!(sum, Ok(3));
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> TryScopedJoinHandle<'scope, T>
     where
@@ -145,6 +155,23 @@ where
     /// # Errors
     ///
     /// As [`Builder::spawn`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Builder::spawn`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::thread::{self, Builder};
+    ///
+    /// let name = tarae::try_scope(|scope| {
+    ///     let child = || std::io::Result::Ok(thread::current().name().map(str::to_owned));
+    ///     Ok(scope.spawn_with(Builder::new().name("baker".into()), child)?.join()?)
+    /// })?;
+    /// assert_eq!(name.as_deref(), Some("baker"));
+    /// # std::io::Result::Ok(())
+    /// ```
     #[track_caller]
     pub fn spawn_with<F, T>(
         &'scope self,
@@ -202,6 +229,17 @@ pub struct TryScopedJoinHandle<'scope, T> {
 
 impl<T> TryScopedJoinHandle<'_, T> {
     /// Returns a handle to the coroutine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// tarae::try_scope(|scope| {
+    ///     let parked = scope.spawn(|| Ok::<_, ()>(tarae::thread::park()));
+    ///     parked.thread().unpark();
+    ///     Ok(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn thread(&self) -> &Thread {
         self.handle.thread()
     }
@@ -223,6 +261,16 @@ impl<T> TryScopedJoinHandle<'_, T> {
     ///
     /// If it failed, or was cancelled. There is nothing to be done but to pass it on: `?` turns it into an
     /// [`io::Error`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lengths = tarae::try_scope(|scope| {
+    ///     let handle = scope.spawn(|| std::io::Result::Ok("skein".len()));
+    ///     Ok::<_, std::io::Error>(handle.join()?)
+    /// });
+    /// assert_eq!(lengths.unwrap(), 5);
+    /// ```
     pub fn join(self) -> Result<T, Cancelled> {
         let ended = self.handle.join().ok().and_then(|()| self.child.take());
         let result = ended.and_then(|outcome| outcome.ok().flatten());
@@ -232,12 +280,36 @@ impl<T> TryScopedJoinHandle<'_, T> {
         result.ok_or(Cancelled)
     }
 
-    /// Cancels the coroutine, as [`JoinHandle::cancel`].
+    /// Cancels the coroutine, as [`JoinHandle::cancel`]. That is no failure: the scope goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let result = tarae::try_scope(|scope| {
+    ///     let sleeper = scope.spawn(|| Ok::<_, ()>(tarae::sleep(std::time::Duration::MAX)));
+    ///     sleeper.cancel();
+    ///     assert_eq!(sleeper.join(), Err(tarae::Cancelled));
+    ///     Ok("it goes on")
+    /// });
+    /// assert_eq!(result, Ok("it goes on"));
+    /// ```
     pub fn cancel(&self) {
         self.handle.cancel();
     }
 
     /// Whether the coroutine has ended, so that a join would not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// tarae::try_scope(|scope| {
+    ///     let sleeper = scope.spawn(|| Ok::<_, ()>(tarae::sleep(std::time::Duration::MAX)));
+    ///     assert!(!sleeper.is_finished());
+    ///     sleeper.cancel();
+    ///     Ok(())
+    /// })
+    /// # .unwrap();
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }

@@ -23,6 +23,15 @@ use crate::thread::Result;
 /// # Panics
 ///
 /// If it is polled after it was ready.
+///
+/// # Examples
+///
+/// ```
+/// use tarae::future::{Join, block_on};
+///
+/// let sum: Join<i32> = tarae::spawn(|| 1 + 2).into_future();
+/// assert_eq!(block_on(sum).unwrap(), 3);
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Join<T> {
     joining: Joining<T>,

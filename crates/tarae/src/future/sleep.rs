@@ -70,6 +70,16 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 
 impl Sleep {
     /// Returns the moment that it waits for; `None` if that is never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let at = Instant::now() + Duration::from_secs(1);
+    /// assert_eq!(tarae::future::sleep_until(at).deadline(), Some(at));
+    /// assert_eq!(tarae::future::sleep(Duration::MAX).deadline(), None);
+    /// ```
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

@@ -173,6 +173,20 @@ impl<A, Y> Yielder<A, Y> {
     /// # Panics
     ///
     /// In a destructor that runs because the generator was dropped: nobody will resume it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::generator::{Generator, State};
+    ///
+    /// let mut echo = Generator::new(|yielder, first: u32| {
+    ///     let second = yielder.suspend(first);
+    ///     yielder.suspend(second);
+    /// });
+    /// assert_eq!(echo.resume(1), State::Yielded(1));
+    /// assert_eq!(echo.resume(2), State::Yielded(2));
+    /// assert_eq!(echo.resume(3), State::Complete(()));
+    /// ```
     pub fn suspend(&self, value: Y) -> A {
         self.exchange.give(value);
         self.argument()

@@ -102,6 +102,15 @@ where
     /// # Panics
     ///
     /// If no coroutine can be made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::generator::Generator;
+    ///
+    /// let squares = Generator::new(|yielder, ()| (1..=3).for_each(|n| yielder.suspend(n * n)));
+    /// assert_eq!(squares.sum::<i32>(), 14);
+    /// ```
     #[track_caller]
     pub fn new<F>(body: F) -> Generator<A, Y, R>
     where
@@ -125,6 +134,19 @@ where
     /// # Panics
     ///
     /// With the payload of the body, if that panics; if the generator is done; if the body's runtime has cancelled it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::generator::{Generator, State};
+    ///
+    /// let mut once = Generator::new(|yielder, name: &str| {
+    ///     yielder.suspend(format!("hello, {name}"));
+    ///     "done"
+    /// });
+    /// assert_eq!(once.resume("skein"), State::Yielded("hello, skein".to_string()));
+    /// assert_eq!(once.resume("nobody"), State::Complete("done"));
+    /// ```
     pub fn resume(&mut self, argument: A) -> State<Y, R> {
         self.body.resume(argument)
     }
@@ -132,6 +154,18 @@ where
 
 impl<A, Y, R> Generator<A, Y, R> {
     /// Whether a resume has come to the end of the body, so that there is nothing left to be resumed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::generator::Generator;
+    ///
+    /// let mut one = Generator::new(|yielder, ()| yielder.suspend(1));
+    /// assert_eq!(one.next(), Some(1));
+    /// assert!(!one.is_done()); // it has not come to its end yet
+    /// assert_eq!(one.next(), None);
+    /// assert!(one.is_done());
+    /// ```
     pub fn is_done(&self) -> bool {
         self.body.is_done()
     }
@@ -208,6 +242,14 @@ where
         ScopedGenerator { body }
     }
 
+    /// As [`Generator::resume`].
+    ///
+    /// # Parks
+    ///
+    /// As [`Generator::resume`].
+    ///
+    /// # Cancellation
+    ///
     /// As [`Generator::resume`].
     ///
     /// # Panics

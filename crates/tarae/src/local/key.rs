@@ -75,11 +75,23 @@ impl<T: 'static> LocalKey<T> {
 
     /// Calls `f` with the caller's value, which is made if this is its first use.
     ///
+    /// As [`std::thread::LocalKey::with`].
+    ///
     /// `f` may wait; the value stays the coroutine's, whatever thread goes on with it.
     ///
     /// # Panics
     ///
     /// If the value has been dropped: in a destructor at the end of the coroutine.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// tarae::coroutine_local! {
+    ///     static NAME: String = "nobody".into();
+    /// }
+    ///
+    /// assert_eq!(tarae::spawn(|| NAME.with(String::len)).join().unwrap(), 6);
+    /// ```
     pub fn with<F, R>(&'static self, f: F) -> R
     where
         F: FnOnce(&T) -> R,
@@ -92,9 +104,21 @@ impl<T: 'static> LocalKey<T> {
 
     /// As [`with`](Self::with).
     ///
+    /// As [`std::thread::LocalKey::try_with`].
+    ///
     /// # Errors
     ///
     /// If the value has been dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// tarae::coroutine_local! {
+    ///     static NAME: String = "nobody".into();
+    /// }
+    ///
+    /// assert_eq!(NAME.try_with(String::len), Ok(6)); // an error only at the very end
+    /// ```
     pub fn try_with<F, R>(&'static self, f: F) -> Result<R, AccessError>
     where
         F: FnOnce(&T) -> R,
@@ -134,18 +158,47 @@ fn refuse(error: AccessError) -> ! {
 impl<T: 'static> LocalKey<Cell<T>> {
     /// Sets the value; the initialiser does not run.
     ///
+    /// As [`std::thread::LocalKey::set`].
+    ///
     /// # Panics
     ///
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static COUNT: Cell<u32> = const { Cell::new(1) };
+    /// }
+    ///
+    /// COUNT.set(2);
+    /// assert_eq!(COUNT.get(), 2);
+    /// ```
     pub fn set(&'static self, value: T) {
         self.set_or(Cell::new(value), |cell, value| cell.set(value.into_inner()));
     }
 
     /// Returns a copy of the value.
     ///
+    /// As [`std::thread::LocalKey::get`].
+    ///
     /// # Panics
     ///
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static COUNT: Cell<u32> = const { Cell::new(1) };
+    /// }
+    ///
+    /// assert_eq!(COUNT.get(), 1);
+    /// ```
     pub fn get(&'static self) -> T
     where
         T: Copy,
@@ -155,9 +208,23 @@ impl<T: 'static> LocalKey<Cell<T>> {
 
     /// Takes the value, and leaves the default.
     ///
+    /// As [`std::thread::LocalKey::take`].
+    ///
     /// # Panics
     ///
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static COUNT: Cell<u32> = const { Cell::new(1) };
+    /// }
+    ///
+    /// assert_eq!((COUNT.take(), COUNT.get()), (1, 0));
+    /// ```
     pub fn take(&'static self) -> T
     where
         T: Default,
@@ -167,18 +234,47 @@ impl<T: 'static> LocalKey<Cell<T>> {
 
     /// Replaces the value, and returns what it was.
     ///
+    /// As [`std::thread::LocalKey::replace`].
+    ///
     /// # Panics
     ///
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static COUNT: Cell<u32> = const { Cell::new(1) };
+    /// }
+    ///
+    /// assert_eq!((COUNT.replace(2), COUNT.get()), (1, 2));
+    /// ```
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
     }
 
     /// Sets the value to what `f` makes of a copy of it.
     ///
+    /// As [`Cell::update`].
+    ///
     /// # Panics
     ///
     /// As [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::Cell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static COUNT: Cell<u32> = const { Cell::new(1) };
+    /// }
+    ///
+    /// COUNT.update(|count| count + 1);
+    /// assert_eq!(COUNT.get(), 2);
+    /// ```
     pub fn update(&'static self, f: impl FnOnce(T) -> T)
     where
         T: Copy,
@@ -190,9 +286,23 @@ impl<T: 'static> LocalKey<Cell<T>> {
 impl<T: 'static> LocalKey<RefCell<T>> {
     /// Calls `f` with the value.
     ///
+    /// As [`std::thread::LocalKey::with_borrow`].
+    ///
     /// # Panics
     ///
     /// If it is mutably borrowed; and as [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static WORDS: RefCell<Vec<&'static str>> = RefCell::new(vec!["skein"]);
+    /// }
+    ///
+    /// assert_eq!(WORDS.with_borrow(Vec::len), 1);
+    /// ```
     pub fn with_borrow<F, R>(&'static self, f: F) -> R
     where
         F: FnOnce(&T) -> R,
@@ -202,9 +312,24 @@ impl<T: 'static> LocalKey<RefCell<T>> {
 
     /// Calls `f` with the value, which it may change.
     ///
+    /// As [`std::thread::LocalKey::with_borrow_mut`].
+    ///
     /// # Panics
     ///
     /// If it is borrowed; and as [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static WORDS: RefCell<Vec<&'static str>> = RefCell::new(vec!["skein"]);
+    /// }
+    ///
+    /// WORDS.with_borrow_mut(|words| words.push("thread"));
+    /// assert_eq!(WORDS.with_borrow(Vec::len), 2);
+    /// ```
     pub fn with_borrow_mut<F, R>(&'static self, f: F) -> R
     where
         F: FnOnce(&mut T) -> R,
@@ -214,9 +339,24 @@ impl<T: 'static> LocalKey<RefCell<T>> {
 
     /// Sets the value; the initialiser does not run.
     ///
+    /// As [`std::thread::LocalKey::set`].
+    ///
     /// # Panics
     ///
     /// If it is borrowed; and as [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static WORDS: RefCell<Vec<&'static str>> = RefCell::new(vec!["skein"]);
+    /// }
+    ///
+    /// WORDS.set(vec![]);
+    /// assert!(WORDS.take().is_empty());
+    /// ```
     pub fn set(&'static self, value: T) {
         // What it was is dropped after the borrow, as its destructor may look here.
         drop(self.set_or(RefCell::new(value), |cell, value| cell.replace(value.into_inner())));
@@ -224,9 +364,24 @@ impl<T: 'static> LocalKey<RefCell<T>> {
 
     /// Takes the value, and leaves the default.
     ///
+    /// As [`std::thread::LocalKey::take`].
+    ///
     /// # Panics
     ///
     /// If it is borrowed; and as [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static WORDS: RefCell<Vec<&'static str>> = RefCell::new(vec!["skein"]);
+    /// }
+    ///
+    /// assert_eq!(WORDS.take(), ["skein"]);
+    /// assert!(WORDS.take().is_empty());
+    /// ```
     pub fn take(&'static self) -> T
     where
         T: Default,
@@ -236,9 +391,24 @@ impl<T: 'static> LocalKey<RefCell<T>> {
 
     /// Replaces the value, and returns what it was.
     ///
+    /// As [`std::thread::LocalKey::replace`].
+    ///
     /// # Panics
     ///
     /// If it is borrowed; and as [`with`](Self::with).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::cell::RefCell;
+    ///
+    /// tarae::coroutine_local! {
+    ///     static WORDS: RefCell<Vec<&'static str>> = RefCell::new(vec!["skein"]);
+    /// }
+    ///
+    /// assert_eq!(WORDS.replace(vec!["thread"]), ["skein"]);
+    /// assert_eq!(WORDS.take(), ["thread"]);
+    /// ```
     pub fn replace(&'static self, value: T) -> T {
         self.with(|cell| cell.replace(value))
     }

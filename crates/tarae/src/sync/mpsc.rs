@@ -59,6 +59,17 @@ impl<T> Sender<T> {
     /// # Errors
     ///
     /// Gives the message back if the receiver is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::sync::mpsc::{SendError, channel};
+    ///
+    /// let (sender, receiver) = channel();
+    /// assert_eq!(sender.send(1), Ok(()));
+    /// drop(receiver);
+    /// assert_eq!(sender.send(2), Err(SendError(2)));
+    /// ```
     pub fn send(&self, t: T) -> Result<(), SendError<T>> {
         self.inner.send(t).map_err(|error| SendError(error.into_inner()))
     }
@@ -83,6 +94,14 @@ impl<T> SyncSender<T> {
     /// # Errors
     ///
     /// Gives the message back if the receiver is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tarae::sync::mpsc::sync_channel(1);
+    /// tarae::spawn(move || (1..=3).for_each(|n| sender.send(n).unwrap())); // waits while there is one already
+    /// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2, 3]);
+    /// ```
     pub fn send(&self, t: T) -> Result<(), SendError<T>> {
         self.inner.send(t).map_err(|error| SendError(error.into_inner()))
     }
@@ -92,6 +111,16 @@ impl<T> SyncSender<T> {
     /// # Errors
     ///
     /// Gives the message back if there is no room, or with a bound of zero nobody who waits for it, or if the receiver is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::sync::mpsc::{TrySendError, sync_channel};
+    ///
+    /// let (sender, _receiver) = sync_channel(1);
+    /// assert_eq!(sender.try_send(1), Ok(()));
+    /// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+    /// ```
     pub fn try_send(&self, t: T) -> Result<(), TrySendError<T>> {
         self.inner.try_send(t).map_err(|error| match error {
             tarae_channel::TrySendError::Full(message) => TrySendError::Full(message),
@@ -117,6 +146,17 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::sync::mpsc::{TryRecvError, channel};
+    ///
+    /// let (sender, receiver) = channel::<i32>();
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// drop(sender);
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+    /// ```
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         self.inner.try_recv().map_err(|error| match error {
             tarae_channel::TryRecvError::Empty => TryRecvError::Empty,
@@ -137,6 +177,17 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If there is no message, and all senders are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::sync::mpsc::{RecvError, channel};
+    ///
+    /// let (sender, receiver) = channel();
+    /// tarae::spawn(move || sender.send(1).unwrap());
+    /// assert_eq!(receiver.recv(), Ok(1));
+    /// assert_eq!(receiver.recv(), Err(RecvError)); // its sender is gone
+    /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
         self.inner.recv().map_err(|_| RecvError)
     }
@@ -154,6 +205,16 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If the time has passed, or there is no message and all senders are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tarae::sync::mpsc::{RecvTimeoutError, channel};
+    ///
+    /// let (_sender, receiver) = channel::<i32>();
+    /// assert_eq!(receiver.recv_timeout(Duration::from_millis(5)), Err(RecvTimeoutError::Timeout));
+    /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.inner.recv_timeout(timeout).map_err(|error| match error {
             tarae_channel::RecvTimeoutError::Timeout => RecvTimeoutError::Timeout,
@@ -166,29 +227,51 @@ impl<T> Receiver<T> {
     /// # Parks
     ///
     /// In `next`, as [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tarae::sync::mpsc::channel();
+    /// tarae::spawn(move || (1..=3).for_each(|n| sender.send(n).unwrap()));
+    /// assert_eq!(receiver.iter().sum::<i32>(), 6);
+    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { rx: self }
     }
 
     /// Returns an iterator over the messages that are there already. As [`std::sync::mpsc::Receiver::try_iter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = tarae::sync::mpsc::channel();
+    /// (1..=3).for_each(|n| sender.send(n).unwrap());
+    /// assert_eq!(receiver.try_iter().sum::<i32>(), 6); // and does not wait for a fourth
+    /// ```
     pub fn try_iter(&self) -> TryIter<'_, T> {
         TryIter { rx: self }
     }
 }
 
 /// Receives until all senders are gone; of [`Receiver::iter`].
+///
+/// As [`std::sync::mpsc::Iter`].
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     rx: &'a Receiver<T>,
 }
 
 /// Receives what is there; of [`Receiver::try_iter`].
+///
+/// As [`std::sync::mpsc::TryIter`].
 #[derive(Debug)]
 pub struct TryIter<'a, T> {
     rx: &'a Receiver<T>,
 }
 
 /// Receives until all senders are gone, and owns the receiver.
+///
+/// As [`std::sync::mpsc::IntoIter`].
 #[derive(Debug)]
 pub struct IntoIter<T> {
     rx: Receiver<T>,

@@ -34,15 +34,35 @@ pub struct Builder {
 
 impl Builder {
     /// Returns a builder with the runtime's defaults.
+    ///
+    /// As [`std::thread::Builder::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let handle = tarae::thread::Builder::new().spawn(|| 6 * 7)?;
+    /// assert_eq!(handle.join().unwrap(), 42);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new() -> Builder {
         Builder::default()
     }
 
     /// Sets the name, which dumps, overflow reports and [`Thread::name`](super::Thread::name) show.
     ///
+    /// As [`std::thread::Builder::name`].
+    ///
     /// # Panics
     ///
     /// If the name contains a null byte, when it is spawned, as in std.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let builder = tarae::thread::Builder::new().name("baker".into());
+    /// assert_eq!(builder.spawn(|| ())?.thread().name(), Some("baker"));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn name(mut self, name: String) -> Builder {
         self.name = Some(name.into());
         self
@@ -50,12 +70,28 @@ impl Builder {
 
     /// Sets how many bytes the coroutine may use for its frames, at least. Guard and thread identity come on top, and
     /// the sum is rounded up to a power of two.
+    ///
+    /// As [`std::thread::Builder::stack_size`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let deep = tarae::thread::Builder::new().stack_size(8 << 20);
+    /// let first = deep.spawn(|| {
+    ///     let megabyte = std::hint::black_box([1_u8; 1 << 20]); // four times what a coroutine has otherwise
+    ///     megabyte[0]
+    /// })?;
+    /// assert_eq!(first.join().unwrap(), 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.stack_size = Some(bytes);
         self
     }
 
     /// Spawns the coroutine, on the runtime of the calling one, or on the default runtime.
+    ///
+    /// As [`std::thread::Builder::spawn`].
     ///
     /// # Errors
     ///
@@ -66,6 +102,17 @@ impl Builder {
     /// # Panics
     ///
     /// If the name contains a null byte.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use tarae::thread::Builder;
+    ///
+    /// match Builder::new().stack_size(usize::MAX).spawn(|| ()) {
+    ///     Ok(_) => unreachable!(),
+    ///     Err(error) => println!("no stack can have that size: {error}"),
+    /// }
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(self, f: F) -> io::Result<JoinHandle<T>>
     where

@@ -49,6 +49,15 @@ impl Thread {
     }
 
     /// Returns the thread's identifier.
+    ///
+    /// As [`std::thread::Thread::id`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let id = tarae::thread::current().id();
+    /// assert_ne!(tarae::spawn(|| tarae::thread::current().id()).join().unwrap(), id);
+    /// ```
     pub fn id(&self) -> ThreadId {
         ThreadId(match &self.0 {
             Kind::Coroutine(coroutine) => Id::Coroutine(coroutine.id()),
@@ -57,6 +66,14 @@ impl Thread {
     }
 
     /// Returns the thread's name, if it was given one.
+    ///
+    /// As [`std::thread::Thread::name`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(tarae::spawn(|| tarae::thread::current().name().is_none()).join().unwrap(), true);
+    /// ```
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
             Kind::Coroutine(coroutine) => coroutine.name(),

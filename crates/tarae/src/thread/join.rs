@@ -10,6 +10,13 @@ use crate::runtime::is_cancelled;
 /// Owns the right to join a coroutine; dropping it detaches the coroutine.
 ///
 /// As [`std::thread::JoinHandle`].
+///
+/// # Examples
+///
+/// ```
+/// let handle = tarae::spawn(|| 6 * 7);
+/// assert_eq!(handle.join().unwrap(), 42);
+/// ```
 pub struct JoinHandle<T> {
     handle: tarae_task::JoinHandle<T>,
     /// Made on demand: most handles are joined without it.
@@ -26,11 +33,23 @@ impl<T> JoinHandle<T> {
     }
 
     /// Returns a handle to the coroutine.
+    ///
+    /// As [`std::thread::JoinHandle::thread`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let parked = tarae::spawn(tarae::thread::park);
+    /// parked.thread().unpark();
+    /// parked.join().unwrap();
+    /// ```
     pub fn thread(&self) -> &Thread {
         self.thread.get_or_init(|| Thread::of_coroutine(self.handle.coroutine().clone()))
     }
 
     /// Waits until the coroutine has ended, and returns what it returned.
+    ///
+    /// As [`std::thread::JoinHandle::join`].
     ///
     /// # Parks
     ///
@@ -45,6 +64,15 @@ impl<T> JoinHandle<T> {
     ///
     /// The payload of the panic that ended it. [`is_cancelled`](crate::is_cancelled) recognises the one of a
     /// cancellation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(tarae::spawn(|| 6 * 7).join().unwrap(), 42);
+    ///
+    /// let failed = tarae::spawn(|| assert_eq!(1, 2, "half done"));
+    /// assert!(failed.join().is_err());
+    /// ```
     pub fn join(self) -> Result<T> {
         let ended = self.handle.join();
         heed(&ended);
@@ -68,6 +96,15 @@ impl<T> JoinHandle<T> {
     }
 
     /// Whether the coroutine has ended, so that a join would not wait.
+    ///
+    /// As [`std::thread::JoinHandle::is_finished`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sleeper = tarae::spawn(|| tarae::sleep(std::time::Duration::MAX));
+    /// assert!(!sleeper.is_finished());
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.handle.coroutine().is_done()
     }

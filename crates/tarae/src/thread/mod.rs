@@ -85,6 +85,23 @@ pub fn current() -> Thread {
 /// # Cancellation
 ///
 /// Unwinds.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// static READY: AtomicBool = AtomicBool::new(false);
+///
+/// let waiting = tarae::spawn(|| {
+///     while !READY.load(Ordering::Acquire) {
+///         tarae::thread::park();
+///     }
+/// });
+/// READY.store(true, Ordering::Release);
+/// waiting.thread().unpark();
+/// waiting.join().unwrap();
+/// ```
 pub fn park() {
     with_coroutine(|current| match current {
         Some(current) => park_coroutine(current, None),
@@ -96,6 +113,20 @@ pub fn park() {
 /// As [`park`], for `timeout` at most.
 ///
 /// As [`std::thread::park_timeout`].
+///
+/// # Parks
+///
+/// Until [`Thread::unpark`], or that time has passed. It does not say which.
+///
+/// # Cancellation
+///
+/// Unwinds.
+///
+/// # Examples
+///
+/// ```
+/// tarae::thread::park_timeout(std::time::Duration::from_millis(5)); // nobody unparks it
+/// ```
 pub fn park_timeout(timeout: Duration) {
     with_coroutine(|current| match current {
         // A moment that the clock cannot tell is never.
@@ -147,6 +178,14 @@ pub fn sleep(duration: Duration) {
 /// Waits until `deadline`, at least. At once, if that has passed.
 ///
 /// As [`sleep`], and as `std::thread::sleep_until`.
+///
+/// # Parks
+///
+/// Until then, and up to about two milliseconds more on an idle runtime.
+///
+/// # Cancellation
+///
+/// Unwinds.
 ///
 /// # Examples
 ///

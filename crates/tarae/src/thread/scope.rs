@@ -136,6 +136,17 @@ impl<'scope> Scope<'scope, '_> {
     /// # Panics
     ///
     /// If no coroutine can be made; [`Builder::spawn_scoped`] returns an error instead.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let words = ["skein".to_string(), "thread".to_string()];
+    /// let total: usize = tarae::scope(|scope| {
+    ///     let lengths: Vec<_> = words.iter().map(|word| scope.spawn(|| word.len())).collect();
+    ///     lengths.into_iter().map(|length| length.join().unwrap()).sum()
+    /// });
+    /// assert_eq!(total, 11);
+    /// ```
     #[track_caller]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
@@ -178,11 +189,24 @@ pub struct ScopedJoinHandle<'scope, T> {
 
 impl<T> ScopedJoinHandle<'_, T> {
     /// Returns a handle to the coroutine.
+    ///
+    /// As [`std::thread::ScopedJoinHandle::thread`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// tarae::scope(|scope| {
+    ///     let parked = scope.spawn(tarae::thread::park);
+    ///     parked.thread().unpark();
+    /// });
+    /// ```
     pub fn thread(&self) -> &Thread {
         self.handle.thread()
     }
 
     /// Waits until the coroutine has ended, and returns what it returned.
+    ///
+    /// As [`std::thread::ScopedJoinHandle::join`].
     ///
     /// # Parks
     ///
@@ -196,6 +220,14 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// # Errors
     ///
     /// As [`JoinHandle::join`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let word = "skein".to_string();
+    /// let length = tarae::scope(|scope| scope.spawn(|| word.len()).join().unwrap());
+    /// assert_eq!(length, 5);
+    /// ```
     pub fn join(self) -> Result<T> {
         let ended =
             self.handle.join().and_then(|()| self.child.take().expect("a job that has run has a result"));
@@ -204,11 +236,32 @@ impl<T> ScopedJoinHandle<'_, T> {
     }
 
     /// Cancels the coroutine, as [`JoinHandle::cancel`]. It then counts as joined: the scope does not panic for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// tarae::scope(|scope| {
+    ///     let sleeper = scope.spawn(|| tarae::sleep(std::time::Duration::MAX));
+    ///     sleeper.cancel();
+    /// });
+    /// ```
     pub fn cancel(&self) {
         self.handle.cancel();
     }
 
     /// Whether the coroutine has ended, so that a join would not wait.
+    ///
+    /// As [`std::thread::ScopedJoinHandle::is_finished`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// tarae::scope(|scope| {
+    ///     let sleeper = scope.spawn(|| tarae::sleep(std::time::Duration::MAX));
+    ///     assert!(!sleeper.is_finished());
+    ///     sleeper.cancel();
+    /// });
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
