@@ -30,7 +30,7 @@
 //! | [`sync`] | locks, conditions, barriers, what is made once, `mpsc`, semaphores | `std::sync` |
 //! | [`net`] | TCP | `std::net` |
 //! | [`channel`] | messages for any number of ends, `select!`, timers, [`oneshot`](channel::oneshot), [`broadcast`](channel::broadcast) | crossbeam-channel |
-//! | [`deadline`] | how long a wait may take, and what is left of it | |
+//! | [`deadline`] | until when a wait may last, and how long that is | |
 //! | [`callback`] | a callback as a call, or as an iterator; and serving who passes one | |
 //! | [`future`] | a future as a call, a coroutine as a future | |
 //! | [`generator`] | functions that return several times | |
@@ -61,13 +61,24 @@
 //! # Coming from elsewhere
 //!
 //! - **std**: replace `std::` by `tarae::` in the imports of `thread`, `sync` and `net`. Where tarae must differ, the module says so
-//!   under a heading of its own. What in a type of a library is std's, a mutex, a channel, a file, works as it is: it blocks
-//!   its kernel thread, and others get another one.
-//! - **crossbeam**: `use crossbeam_channel as channel` becomes `use tarae::channel`; [`sync::WaitGroup`] and [`scope`] are here.
-//! - **tokio**: leave `async` and `.await` away. `tokio::spawn` is [`spawn`], `JoinSet` [`JoinSet`], `select!` over messages
-//!   [`select!`](channel::select!), `tokio::time::timeout` [`timeout`], `CancellationToken` [`CancelToken`], `spawn_blocking` nothing
-//!   or [`blocking`], `sync::oneshot`, `sync::broadcast` and `sync::Semaphore` have their names. What is a future and stays one
-//!   is called with [`future::block_on`]; the crate `tarae-futures` has our sockets under tokio's and hyper's traits.
+//!   under a heading of its own. A library that uses std's mutexes, channels, files or sleeps works as it is: it blocks its kernel
+//!   thread, and the other coroutines get another one.
+//! - **crossbeam**: `use crossbeam_channel as channel` becomes `use tarae::channel`; its `WaitGroup` is [`sync::WaitGroup`], its
+//!   scopes are [`scope`].
+//! - **tokio**: leave `async` and `.await` away.
+//!
+//! | tokio | here |
+//! |---|---|
+//! | `tokio::spawn` | [`spawn`] |
+//! | `JoinHandle::abort` | [`JoinHandle::cancel`](thread::JoinHandle::cancel): at its next wait, and its destructors may wait |
+//! | `JoinSet` | [`JoinSet`] |
+//! | `join!`, `try_join!` | [`scope`], [`try_scope`] |
+//! | `select!` | [`select!`](channel::select!) over messages and moments; [`timeout`], [`CancelToken::run`] around anything |
+//! | `time::timeout`, `time::sleep`, `time::interval` | [`timeout`], [`sleep`], [`channel::tick`] |
+//! | `sync::mpsc`, `oneshot`, `broadcast`, `Semaphore` | [`channel`], [`channel::oneshot`], [`channel::broadcast`], [`sync::Semaphore`] |
+//! | `CancellationToken` (tokio-util) | [`CancelToken`] |
+//! | `spawn_blocking`, `block_in_place` | nothing, or [`blocking`] |
+//! | a future that stays one | [`future::block_on`]; `tarae-futures` has our sockets under tokio's and hyper's traits |
 //!
 //! # Cancellation
 //!
@@ -113,6 +124,10 @@ pub use thread::{scope, sleep, spawn, yield_now};
 /// # Parks
 ///
 /// Until `f` has ended. On a kernel thread, blocks it.
+///
+/// # Cancellation
+///
+/// Unwinds; `f` is then detached, and goes on.
 ///
 /// # Panics
 ///

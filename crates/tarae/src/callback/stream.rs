@@ -160,7 +160,7 @@ pub struct Stream<T> {
 }
 
 impl<T> Stream<T> {
-    /// Returns a value that is there, without waiting.
+    /// Returns a value that is there, without waiting; `None` if there is none now, be it that none will come.
     ///
     /// # Examples
     ///

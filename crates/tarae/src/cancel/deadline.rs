@@ -1,4 +1,20 @@
-//! The deadline that the caller has.
+//! Deadlines: until when the waits of the caller may last.
+//!
+//! [`timeout`] and [`until`] set one, for what they call; a [`scope`](crate::scope) hands it on to its children; [`shield`] hides it.
+//! Of several the earliest counts, and [`remaining`] tells how long that is.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let served = tarae::timeout(Duration::from_secs(5), || {
+//!     tarae::scope(|scope| {
+//!         // The child has the parent's deadline, and may tell it to another process.
+//!         let child = scope.spawn(|| tarae::deadline::remaining().expect("it was inherited"));
+//!         child.join().unwrap()
+//!     })
+//! });
+//! assert!(served.unwrap() <= Duration::from_secs(5));
+//! ```
 
 use std::time::{Duration, Instant};
 

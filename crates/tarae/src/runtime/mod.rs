@@ -227,12 +227,13 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// Whether a payload that came out of a join says that the coroutine was interrupted: that it did not panic, but was
-/// [cancelled](crate::thread::JoinHandle::cancel), by whoever it was, or has passed a deadline that it had from its spawner.
+/// Whether a payload that came out of a join says that the coroutine was interrupted, and did not panic.
 ///
-/// A runtime cancels its coroutines when it shuts down; a [scope](crate::scope) that is interrupted, or in which one has failed
-/// ([`try_scope`](crate::try_scope)), cancels its children. Children of a scope inherit its deadline ([`timeout`](crate::timeout)), and
-/// each ends at it by itself. The payload does not say which of these it was: whoever opened the scope, or set the deadline, knows.
+/// It was [cancelled](crate::thread::JoinHandle::cancel), by whoever it was, or it has passed a deadline that it had from its
+/// spawner. A runtime cancels its coroutines when it shuts down; a [scope](crate::scope) that is interrupted, or in which one has
+/// failed ([`try_scope`](crate::try_scope)), cancels its children. Children of a scope inherit its deadline
+/// ([`timeout`](crate::timeout)), and each ends at it by itself. The payload does not say which of these it was: whoever opened the
+/// scope, or set the deadline, knows.
 ///
 /// # Examples
 ///

@@ -1,7 +1,7 @@
-//! Channels with the names, signatures and behaviour of [`std::sync::mpsc`], on those of [`tarae_channel`].
+//! Channels with the names, signatures and behaviour of [`std::sync::mpsc`], on those of [`channel`](crate::channel).
 //!
 //! The error types are std's own, so `?` and `match` go on as they did. What std does not have stable yet is in
-//! [`channel`](crate::channel) under another name: more than one receiver, `select!`, a timeout for `send`.
+//! [`channel`](crate::channel): more than one receiver, `select!`, a timeout for `send`.
 
 use std::cell::Cell;
 use std::fmt;
