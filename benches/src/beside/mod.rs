@@ -190,7 +190,7 @@ pub fn main(benches: Vec<Bench>) -> Result<(), Box<dyn Error>> {
         for &workers in &options.workers {
             progress.set_message(bench.name);
             let results = rounds::run(bench, workers, &options, || progress.inc(1));
-            progress.suspend(|| table::print(bench, workers, options.rounds, &results));
+            progress.suspend(|| table::print(bench, workers, options.rounds, options.short, &results));
         }
     }
     progress.finish_and_clear();

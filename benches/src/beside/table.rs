@@ -4,12 +4,13 @@ use super::rounds::Rounds;
 use super::{Bench, Unit};
 use crate::spread;
 
-pub(super) fn print(bench: &Bench, workers: usize, rounds: usize, results: &[Rounds]) {
+pub(super) fn print(bench: &Bench, workers: usize, rounds: usize, short: bool, results: &[Rounds]) {
     println!(
-        "{}/{workers}_worker{}  ({} operations a run, {rounds} rounds; leaves out: {})",
+        "{}/{workers}_worker{}  ({} operations a run{}, {rounds} rounds; leaves out: {})",
         bench.name,
         if workers == 1 { "" } else { "s" },
         bench.operations,
+        if short { ", but a tenth of them" } else { "" },
         bench.leaves_out
     );
     let peer = bench.contenders.last().zip(results.last());
@@ -19,7 +20,10 @@ pub(super) fn print(bench: &Bench, workers: usize, rounds: usize, results: &[Rou
             Unit::Millis => ("ms", 2),
         };
         let aim = match workers {
-            1 | 2 => format!(", aim {} {unit}", figure.aims[workers - 1]),
+            // Of a tenth of the operations only what is told of one is comparable.
+            1 | 2 if !short || matches!(figure.unit, Unit::NanosEach) => {
+                format!(", aim {} {unit}", figure.aims[workers - 1])
+            }
             _ => String::new(),
         };
         println!("  {}{aim}", figure.of);
