@@ -27,7 +27,38 @@ pub use join::JoinHandle;
 pub(crate) use join::heed;
 pub use scope::{Scope, ScopedJoinHandle, scope};
 pub use std::thread::{AccessError, LocalKey, Result, available_parallelism, panicking};
-pub use tarae_task::yield_now;
+
+/// Lets others run. On a kernel thread, as [`std::thread::yield_now`].
+///
+/// Whoever waits for something parks instead: a loop that yields until it is there keeps a worker busy.
+///
+/// As [`std::thread::yield_now`].
+///
+/// # Parks
+///
+/// Until the coroutines that can run now have had a turn.
+///
+/// # Cancellation
+///
+/// Unwinds.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = tarae::Runtime::builder().workers(1).build()?;
+/// runtime.run(|| {
+///     let other = tarae::spawn(|| "has had its turn");
+///     while !other.is_finished() {
+///         tarae::thread::yield_now();
+///     }
+///     assert_eq!(other.join().unwrap(), "has had its turn");
+/// });
+/// # std::io::Result::Ok(())
+/// ```
+#[inline(always)]
+pub fn yield_now() {
+    tarae_task::yield_now();
+}
 
 /// Spawns a coroutine and returns a handle to join it.
 ///
