@@ -7,6 +7,7 @@
 mod support;
 
 mod lives;
+mod stage;
 mod waits;
 
 mod deadlines;
