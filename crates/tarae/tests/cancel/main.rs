@@ -17,6 +17,7 @@ mod join_set;
 mod kernel_threads;
 mod nesting;
 mod points;
+mod scope_points;
 mod scopes;
 mod sockets;
 mod steps;
