@@ -66,7 +66,7 @@ pub enum State<Y, R> {
 /// A function that returns several times: takes an `A` at each resume, gives a `Y` each time, and an `R` at last.
 ///
 /// With `()` for both `A` and `R` it is an iterator of `Y`. Dropped before it has ended, it cancels its body and waits until that
-/// has unwound: its destructors have run when the drop returns.
+/// has unwound: its destructors have run when the drop returns. Unless its runtime has ended before, and left it behind.
 ///
 /// # Examples
 ///

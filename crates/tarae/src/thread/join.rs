@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::OnceLock;
 
+use tarae_task::Coroutine;
+
 use super::{Result, Thread};
 use crate::future::Join;
 use crate::runtime::is_cancelled;
@@ -25,9 +27,13 @@ impl<T> JoinHandle<T> {
         self.handle
     }
 
+    pub(crate) fn coroutine(&self) -> &Coroutine {
+        self.handle.coroutine()
+    }
+
     /// Returns a handle to the coroutine.
     pub fn thread(&self) -> &Thread {
-        self.thread.get_or_init(|| Thread::of_coroutine(self.handle.coroutine().clone()))
+        self.thread.get_or_init(|| Thread::of_coroutine(self.coroutine().clone()))
     }
 
     /// Waits until the coroutine has ended, and returns what it returned.
@@ -64,12 +70,12 @@ impl<T> JoinHandle<T> {
     /// assert!(tarae::is_cancelled(&*sleeper.join().unwrap_err()));
     /// ```
     pub fn cancel(&self) {
-        self.handle.coroutine().cancel();
+        self.coroutine().cancel();
     }
 
     /// Whether the coroutine has ended, so that a join would not wait.
     pub fn is_finished(&self) -> bool {
-        self.handle.coroutine().is_done()
+        self.coroutine().is_done()
     }
 }
 
