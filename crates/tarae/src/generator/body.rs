@@ -16,13 +16,13 @@ use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use tarae_task::{Cancelled, check, shield, with_waker};
+use tarae_task::{Cancelled, JoinHandle, check, shield, with_waker};
 
 use super::State;
 use super::exchange::{Ends, Exchange, Yielder};
 use crate::runtime::end::{Heir, is_left_behind};
 use crate::runtime::is_cancelled;
-use crate::thread::{JoinHandle, Result, ScopedJoinHandle};
+use crate::thread::{Result, ScopedJoinHandle};
 
 const CANCELLED: &str = "a generator was cancelled by its runtime";
 
@@ -37,15 +37,14 @@ pub(super) trait Handle<R> {
 
 impl<R> Handle<R> for JoinHandle<R> {
     fn join(self) -> Result<R> {
-        let handle = self.into_inner();
-        let coroutine = handle.coroutine().clone();
+        let coroutine = self.coroutine().clone();
         let mut heir = Heir::new(&coroutine);
-        let ended = handle.join_unless(|| with_waker(|waker| heir.look(waker)).then_some(()));
+        let ended = self.join_unless(|| with_waker(|waker| heir.look(waker)).then_some(()));
         ended.unwrap_or_else(|()| Err(Box::new(Cancelled::payload())))
     }
 
     fn cancel(&self) {
-        self.cancel();
+        self.coroutine().cancel();
     }
 
     fn is_left_behind(&self) -> bool {

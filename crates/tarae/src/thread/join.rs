@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use tarae_task::Coroutine;
-
 use super::{Result, Thread};
 use crate::future::Join;
 use crate::runtime::is_cancelled;
@@ -27,13 +25,9 @@ impl<T> JoinHandle<T> {
         self.handle
     }
 
-    pub(crate) fn coroutine(&self) -> &Coroutine {
-        self.handle.coroutine()
-    }
-
     /// Returns a handle to the coroutine.
     pub fn thread(&self) -> &Thread {
-        self.thread.get_or_init(|| Thread::of_coroutine(self.coroutine().clone()))
+        self.thread.get_or_init(|| Thread::of_coroutine(self.handle.coroutine().clone()))
     }
 
     /// Waits until the coroutine has ended, and returns what it returned.
@@ -70,12 +64,12 @@ impl<T> JoinHandle<T> {
     /// assert!(tarae::is_cancelled(&*sleeper.join().unwrap_err()));
     /// ```
     pub fn cancel(&self) {
-        self.coroutine().cancel();
+        self.handle.coroutine().cancel();
     }
 
     /// Whether the coroutine has ended, so that a join would not wait.
     pub fn is_finished(&self) -> bool {
-        self.coroutine().is_done()
+        self.handle.coroutine().is_done()
     }
 }
 

@@ -20,9 +20,6 @@ use crate::support::{LIMIT, eventually, ms, runtime, within};
 /// For all points of one kind, on a busy machine.
 const ALL_POINTS: Duration = Duration::from_secs(150);
 
-/// How often each wait is interrupted while it ends.
-const RACES: usize = 6;
-
 /// Ample for two steps; a deadline that passes before its point is told apart.
 const DEADLINE: Duration = ms(40);
 
@@ -195,7 +192,8 @@ fn at_every_point(workers: usize, by: By) {
     });
 }
 
-fn in_races(workers: usize, by: By) {
+/// Each wait is interrupted this often while it ends.
+fn in_races(workers: usize, by: By, rounds: usize) {
     let mut random = Random::from_environment();
     within(ALL_POINTS, move || {
         let stage = Stage::new();
@@ -203,7 +201,7 @@ fn in_races(workers: usize, by: By) {
         let contested = stage.contested();
         assert!(contested.len() > STEPS.len() / 3);
         for point in contested {
-            for _ in 0..RACES {
+            for _ in 0..rounds {
                 // Who gets what it waits for is interrupted at the next wait, if there is one.
                 run(workers, &stage, by, Some(point), Some(&mut random));
             }
@@ -234,10 +232,10 @@ fn a_shutdown_at_every_point_leaves_nothing() {
 
 #[test]
 fn cancelling_while_a_wait_ends_loses_nothing() {
-    [1, 2].into_iter().for_each(|workers| in_races(workers, By::Cancel));
+    [1, 2].into_iter().for_each(|workers| in_races(workers, By::Cancel, 8));
 }
 
 #[test]
 fn a_deadline_while_a_wait_ends_loses_nothing() {
-    [1, 2].into_iter().for_each(|workers| in_races(workers, By::Deadline));
+    [1, 2].into_iter().for_each(|workers| in_races(workers, By::Deadline, 3));
 }
