@@ -2,6 +2,8 @@
 
 mod error;
 mod join_set;
+#[cfg(doctest)]
+mod must_not_compile;
 mod token;
 mod try_scope;
 

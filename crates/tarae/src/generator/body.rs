@@ -6,32 +6,49 @@
 //! That last wait is shielded: without it a scoped body would outlive what it borrows only to be caught by the scope, and a
 //! result that is there would be lost. An interrupted owner has cancelled the body before, so the wait is as long as the
 //! body's destructors.
+//!
+//! One wait has no end: for a body that does not unwind, as it suspends itself in a [`shield`], and whose runtime is shut down
+//! meanwhile. Nobody will run it; so whoever waits is told of the [`end`](crate::runtime::end), and leaves it behind, as the
+//! runtime does. A scope cannot: it waits.
 
 use std::io;
 use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use tarae_task::{check, shield};
+use tarae_task::{Cancelled, JoinHandle, check, shield, with_waker};
 
 use super::State;
 use super::exchange::{Ends, Exchange, Yielder};
+use crate::runtime::end::{Heir, is_left_behind};
 use crate::runtime::is_cancelled;
-use crate::thread::{JoinHandle, Result, ScopedJoinHandle};
+use crate::thread::{Result, ScopedJoinHandle};
+
+const CANCELLED: &str = "a generator was cancelled by its runtime";
 
 /// The handle of a body's coroutine, of either kind.
 pub(super) trait Handle<R> {
+    /// Joins it, or gives it up as cancelled, if nobody will run it any more.
     fn join(self) -> Result<R>;
     fn cancel(&self);
+    /// Whether nobody will run it any more.
+    fn is_left_behind(&self) -> bool;
 }
 
 impl<R> Handle<R> for JoinHandle<R> {
     fn join(self) -> Result<R> {
-        self.join()
+        let coroutine = self.coroutine().clone();
+        let mut heir = Heir::new(&coroutine);
+        let ended = self.join_unless(|| with_waker(|waker| heir.look(waker)).then_some(()));
+        ended.unwrap_or_else(|()| Err(Box::new(Cancelled::payload())))
     }
 
     fn cancel(&self) {
-        self.cancel();
+        self.coroutine().cancel();
+    }
+
+    fn is_left_behind(&self) -> bool {
+        is_left_behind(self.coroutine())
     }
 }
 
@@ -42,6 +59,11 @@ impl<R> Handle<R> for ScopedJoinHandle<'_, R> {
 
     fn cancel(&self) {
         self.cancel();
+    }
+
+    /// Its scope waits for it all the same.
+    fn is_left_behind(&self) -> bool {
+        false
     }
 }
 
@@ -88,6 +110,10 @@ where
 {
     pub(super) fn resume(&mut self, argument: A) -> State<Y, R> {
         assert!(!self.is_done(), "a generator was resumed after it had ended");
+        if self.handle.as_ref().is_some_and(Handle::is_left_behind) {
+            self.handle = None;
+            panic!("{CANCELLED}");
+        }
         let interrupted = Abandon(self);
         interrupted.0.exchange.put(argument);
         let value = interrupted.0.exchange.wait();
@@ -98,7 +124,7 @@ where
         match self.join().expect("joined once") {
             Ok(result) => State::Complete(result),
             Err(payload) if is_cancelled(&*payload) && check().is_ok() => {
-                panic!("a generator was cancelled by its runtime")
+                panic!("{CANCELLED}")
             }
             Err(payload) => resume_unwind(payload),
         }

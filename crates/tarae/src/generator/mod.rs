@@ -50,7 +50,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::Location;
 
-use crate::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use crate::thread::{self, Builder, Scope, ScopedJoinHandle};
 use body::Body;
 pub use exchange::Yielder;
 
@@ -66,7 +66,7 @@ pub enum State<Y, R> {
 /// A function that returns several times: takes an `A` at each resume, gives a `Y` each time, and an `R` at last.
 ///
 /// With `()` for both `A` and `R` it is an iterator of `Y`. Dropped before it has ended, it cancels its body and waits until that
-/// has unwound: its destructors have run when the drop returns.
+/// has unwound: its destructors have run when the drop returns. Unless its runtime has ended before, and left it behind.
 ///
 /// # Examples
 ///
@@ -86,7 +86,7 @@ pub enum State<Y, R> {
 /// assert!(sum.is_done());
 /// ```
 pub struct Generator<A, Y, R> {
-    body: Body<JoinHandle<R>, A, Y, R>,
+    body: Body<tarae_task::JoinHandle<R>, A, Y, R>,
 }
 
 impl<A, Y, R> Generator<A, Y, R>
@@ -117,7 +117,8 @@ where
         F: FnOnce(&Yielder<A, Y>, A) -> R + Send + 'static,
     {
         let spawned_at = Location::caller();
-        Generator { body: Body::start(body, |job| Builder::new().spawn_at(spawned_at, job)) }
+        let spawn = |job| Builder::new().spawn_at(spawned_at, job).map(thread::JoinHandle::into_inner);
+        Generator { body: Body::start(body, spawn) }
     }
 
     /// Goes on with the body, up to its next [`suspend`](Yielder::suspend), or its end.

@@ -17,6 +17,7 @@ use tarae_task::{Armed, with_coroutine};
 use tarae_timer::{Key, Timers};
 
 use super::default_runtime;
+use super::end::End;
 
 /// Later than any timer that a program means: when a driver is closed, whatever is armed until then fires.
 const LATER_THAN_ALL: Duration = Duration::from_secs(u32::MAX as u64);
@@ -30,6 +31,7 @@ pub(crate) struct Driver {
     parts: Box<[CachePadded<Part>]>,
     /// Where the next timer goes that is armed on no worker.
     elsewhere: AtomicUsize,
+    end: End,
 }
 
 /// What one worker waits on.
@@ -54,12 +56,18 @@ impl Driver {
         Ok(Driver {
             parts: (0..workers).map(|_| part()).collect::<io::Result<_>>()?,
             elsewhere: AtomicUsize::new(0),
+            end: End::default(),
         })
     }
 
     /// The reactor of a worker, or of any.
     pub(crate) fn reactor(&self, worker: Option<usize>) -> &Arc<Reactor> {
         &self.parts[worker.unwrap_or_else(|| self.any())].reactor
+    }
+
+    /// The end of the runtime.
+    pub(crate) fn end(&self) -> &End {
+        &self.end
     }
 
     fn any(&self) -> usize {
@@ -114,6 +122,7 @@ impl Wait for Driver {
             // Nobody will fire them: whoever waits, and is not a coroutine of ours, is to arm another one elsewhere.
             part.fire_until(Instant::now() + LATER_THAN_ALL);
         }
+        self.end.come();
     }
 
     fn may_wake(&self) -> bool {

@@ -4,6 +4,7 @@ mod builder;
 mod cpus;
 mod default;
 pub(crate) mod driver;
+pub(crate) mod end;
 
 use std::any::Any;
 use std::fmt;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tarae_context::StackSize;
 use tarae_sched::{Dump, Metrics, Scheduler};
-use tarae_task::{Reason, wait_until, with_coroutine};
+use tarae_task::{Reason, shield, wait_until, with_coroutine};
 
 pub use builder::Builder;
 pub(crate) use default::{default_runtime, default_runtime_of};
@@ -35,7 +36,8 @@ const GRACE_ON_DROP: Duration = Duration::from_secs(1);
 ///
 /// Dropping a runtime cancels its coroutines: each unwinds at the wait it is in, or at its next one; destructors run
 /// and may wait. What has not ended after one second is left behind, with its stack, and a line on standard error
-/// says so. [`shutdown_timeout`](Runtime::shutdown_timeout) chooses the time and returns what was left.
+/// says so. [`shutdown_timeout`](Runtime::shutdown_timeout) chooses the time and returns what was left. A drop is not
+/// interrupted, by a cancellation or a deadline; it takes no longer than that second.
 ///
 /// # Examples
 ///
@@ -212,7 +214,8 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if let Err(left) = self.shut_down(GRACE_ON_DROP) {
+        // Whoever is interrupted here would leave a runtime that nobody waits for, and of which nothing is said.
+        if let Err(left) = shield(|| self.shut_down(GRACE_ON_DROP)) {
             eprintln!("tarae: runtime '{}': {left}", self.scheduler.name());
         }
     }

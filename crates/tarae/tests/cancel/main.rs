@@ -7,6 +7,7 @@
 mod support;
 
 mod lives;
+mod stage;
 mod waits;
 
 mod deadlines;
@@ -16,6 +17,7 @@ mod join_set;
 mod kernel_threads;
 mod nesting;
 mod points;
+mod scope_points;
 mod scopes;
 mod sockets;
 mod steps;

@@ -1,88 +1,27 @@
-//! A program is interrupted at its first suspension, its second, and so on, until it ends.
+//! A program is interrupted at its first suspension, its second, and so on, until it ends; and at each once more, while what it
+//! waits for comes.
 //!
-//! A program is a list of steps. Wherever one waits it passes a *point*: points are numbered as they are passed, and at the one
-//! that is chosen the step waits for what never comes, until the driver has seen that it waits, and interrupts the program. At
-//! the others it waits for a moment. So each suspension is hit, whatever the schedule.
+//! A program is a list of steps, each of which passes [points](super::stage). So each suspension is hit, whatever the schedule.
+//! A run begins with the step before the one that is to be interrupted: what a program has done before is none of a wait's
+//! business.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tarae::{CancelToken, Cancelled, Elapsed};
-use tarae_task::Coroutine;
+use tarae::{CancelToken, Cancelled, Elapsed, Runtime};
 
-use super::lives::{Life, Lives};
+use super::stage::{Point, Stage};
 use super::steps::STEPS;
-use crate::support::{LIMIT, bounded, eventually, ms, runtime};
+use crate::support::seed::Random;
+use crate::support::{LIMIT, eventually, ms, runtime, within};
 
-/// What the steps work with. What is in it outlives each run, and must be as good after it as before.
-pub(crate) struct Stage {
-    /// The point at which to wait for what never comes.
-    chosen: AtomicUsize,
-    passed: AtomicUsize,
-    held: Mutex<Option<Held>>,
-    lives: Lives,
-    pub(crate) mutex: Mutex<Life>,
-}
+/// For all points of one kind, on a busy machine.
+const ALL_POINTS: Duration = Duration::from_secs(150);
 
-/// Who waits at the chosen point.
-#[derive(Clone)]
-struct Held {
-    coroutine: Coroutine,
-    /// It does not park: it lets others run, over and over.
-    yields: Arc<AtomicBool>,
-}
-
-impl Stage {
-    fn new() -> Arc<Stage> {
-        let lives = Lives::default();
-        Arc::new(Stage {
-            chosen: AtomicUsize::new(usize::MAX),
-            passed: AtomicUsize::new(0),
-            held: Mutex::new(None),
-            mutex: Mutex::new(lives.one()),
-            lives,
-        })
-    }
-
-    /// A value that must be dropped once.
-    pub(crate) fn life(&self) -> Life {
-        self.lives.one()
-    }
-
-    /// Waits: for ever, if it is called with true.
-    pub(crate) fn point<R>(&self, wait: impl FnOnce(bool) -> R) -> R {
-        let number = self.passed.fetch_add(1, Ordering::SeqCst);
-        let is_chosen = number == self.chosen.load(Ordering::SeqCst);
-        if is_chosen {
-            self.hold();
-        }
-        wait(is_chosen)
-    }
-
-    fn hold(&self) {
-        let coroutine = tarae_task::current().expect("steps run on coroutines");
-        *self.held.lock().unwrap() = Some(Held { coroutine, yields: Arc::default() });
-    }
-
-    /// Says that the one at the chosen point will not park.
-    pub(crate) fn yields(&self) {
-        let held = self.held.lock().unwrap().clone();
-        held.expect("a chosen point").yields.store(true, Ordering::SeqCst);
-    }
-
-    /// A sleep that is a point.
-    pub(crate) fn sleep(&self) {
-        self.point(|is_held| tarae::sleep(if is_held { Duration::MAX } else { ms(1) }));
-    }
-
-    fn is_held(&self) -> bool {
-        let held = self.held.lock().unwrap().clone();
-        held.is_some_and(|held| held.coroutine.phase() == "parked" || held.yields.load(Ordering::SeqCst))
-    }
-}
+/// Ample for two steps; a deadline that passes before its point is told apart.
+const DEADLINE: Duration = ms(40);
 
 /// How a program is interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,15 +39,16 @@ enum Became {
     Interrupted,
 }
 
-fn program(stage: &Arc<Stage>) -> io::Result<()> {
-    STEPS.iter().try_for_each(|(_, step)| {
+fn program(stage: &Arc<Stage>, from: usize) -> io::Result<()> {
+    STEPS.iter().enumerate().skip(from).try_for_each(|(number, (name, step))| {
         let _life = stage.life();
+        stage.enter(number, name);
         step(stage)
     })
 }
 
 /// Whether it ended of itself; what else it can come to is a failure.
-fn judge(outcome: std::thread::Result<Result<io::Result<()>, ()>>) -> Became {
+fn judge(outcome: std::thread::Result<Result<io::Result<()>, ()>>, at: &str) -> Became {
     match outcome {
         Ok(Ok(Ok(()))) => Became::Done,
         Ok(Ok(Err(error)))
@@ -116,78 +56,157 @@ fn judge(outcome: std::thread::Result<Result<io::Result<()>, ()>>) -> Became {
         {
             Became::Interrupted
         }
-        Ok(Ok(Err(error))) => panic!("the program failed: {error}"),
+        Ok(Ok(Err(error))) => panic!("{at}: the program failed: {error}"),
         Ok(Err(())) => Became::Interrupted,
         Err(payload) if tarae::is_cancelled(&*payload) => Became::Interrupted,
-        Err(payload) => resume_unwind(payload),
+        Err(payload) => {
+            println!("{at}: the program panicked");
+            resume_unwind(payload)
+        }
     }
 }
 
-/// Runs the program, and interrupts it at the point `chosen`. Says what became of it, and how many points it passed.
-fn run(workers: usize, stage: &Arc<Stage>, by: By, chosen: usize) -> (Became, usize) {
-    println!("{workers} workers: {by:?} at point {chosen}");
-    stage.passed.store(0, Ordering::SeqCst);
-    stage.chosen.store(chosen, Ordering::SeqCst);
-    *stage.held.lock().unwrap() = None;
-    let lives = stage.lives.count();
-    let runtime = runtime(workers);
+/// Runs the program from the step `from` on, interrupts it at `chosen`, and looks at what is left. Says what became of it, and
+/// whether it was at that point. In a race the wait may as well end just then.
+fn run(
+    workers: usize,
+    stage: &Arc<Stage>,
+    by: By,
+    chosen: Option<Point>,
+    race: Option<&mut Random>,
+) -> (Became, bool) {
+    let at = match chosen {
+        Some(Point { step, wait }) => {
+            format!("{by:?} at point {wait} of '{}', {workers} workers", STEPS[step].0)
+        }
+        None => format!("undisturbed, {workers} workers"),
+    };
+    // Shown when something fails, or is not done in time.
+    println!("{at}{}", if race.is_some() { ", in a race" } else { "" });
+    stage.begin(chosen);
+    let lives = stage.lives();
+    let mut runtime = Some(runtime(workers));
     let token = CancelToken::new();
+    let from = chosen.map_or(0, |point| point.step.saturating_sub(1));
     let (theirs, under) = (Arc::clone(stage), token.clone());
-    let program = runtime.spawn(move || match by {
-        By::Deadline => tarae::timeout(ms(60), || program(&theirs)).map_err(drop),
-        By::Token => under.run(|| program(&theirs)).map_err(drop),
-        By::Cancel | By::Shutdown => Ok(program(&theirs)),
+    let until = Instant::now() + DEADLINE;
+    let program = runtime.as_ref().expect("a runtime").spawn(move || match by {
+        By::Deadline => tarae::deadline::until(until, || program(&theirs, from)).map_err(drop),
+        By::Token => under.run(|| program(&theirs, from)).map_err(drop),
+        By::Cancel | By::Shutdown => Ok(program(&theirs, from)),
     });
-    let until = Instant::now() + LIMIT;
-    while !program.is_finished() && !stage.is_held() {
-        assert!(Instant::now() < until, "neither held at point {chosen} nor ended");
-        std::thread::sleep(Duration::from_micros(200));
+    let patience = Instant::now() + LIMIT;
+    while !program.is_finished() && !stage.held().is_some_and(|held| held.waits()) {
+        assert!(Instant::now() < patience, "{at}: neither held nor ended");
+        std::thread::sleep(Duration::from_micros(100));
     }
-    let mut runtime = Some(runtime);
-    match by {
-        By::Cancel => program.cancel(),
-        By::Token => token.cancel(),
-        By::Shutdown => runtime
-            .take()
-            .map(|runtime| runtime.shutdown_timeout(LIMIT))
-            .expect("a runtime")
-            .expect("everyone ends"),
-        By::Deadline => {}
+    let held = stage.held();
+    let ends = race.and_then(|random| Some((held.as_ref()?.moment.clone()?, random)));
+    if chosen.is_some() {
+        let mut interrupt = || match by {
+            By::Cancel => program.cancel(),
+            By::Token => token.cancel(),
+            By::Shutdown => runtime.take().into_iter().for_each(end),
+            By::Deadline => {}
+        };
+        match ends {
+            None => interrupt(),
+            Some((moment, random)) if by == By::Deadline => {
+                // About as late as a timer may be.
+                pause(until + Duration::from_micros(random.below(1500)) - Duration::from_micros(100));
+                moment.due();
+            }
+            Some((moment, random)) => in_any_order(random, interrupt, || moment.due()),
+        }
     }
     let outcome = program.join();
-    let at = stage.passed.load(Ordering::SeqCst);
     if let Some(runtime) = runtime {
         // Whoever is left was spawned by a step, and is on its way out.
         eventually("everyone has ended", || runtime.metrics().coroutines.alive() == 0);
-        runtime.shutdown_timeout(LIMIT).expect("everyone ends");
+        end(runtime);
     }
-    *stage.held.lock().unwrap() = None;
-    assert_eq!(stage.lives.count(), lives, "values, after {by:?} at point {chosen}");
-    match stage.mutex.try_lock() {
-        Err(std::sync::TryLockError::WouldBlock) => {
-            panic!("the mutex is held after {by:?} at point {chosen}")
-        }
-        // Whoever held it unwound.
-        Err(std::sync::TryLockError::Poisoned(_)) => stage.mutex.clear_poison(),
-        Ok(_) => {}
+    stage.end();
+    assert_eq!(stage.lives(), lives, "{at}: values");
+    (judge(catch_unwind(AssertUnwindSafe(|| outcome)).expect("joined"), &at), held.is_some())
+}
+
+fn end(runtime: Runtime) {
+    runtime.shutdown_timeout(LIMIT).expect("everyone ends");
+}
+
+/// Calls both, one in a moment after the other.
+fn in_any_order(random: &mut Random, one: impl FnOnce(), other: impl FnOnce()) {
+    let later = Instant::now() + Duration::from_nanos(random.below(40_000));
+    if random.below(2) == 0 {
+        one();
+        pause(later);
+        other();
+    } else {
+        other();
+        pause(later);
+        one();
     }
-    (judge(catch_unwind(AssertUnwindSafe(|| outcome)).expect("joined")), at)
+}
+
+/// As exact as can be.
+fn pause(until: Instant) {
+    std::thread::sleep(until.saturating_duration_since(Instant::now() + ms(1)));
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+/// All points, of a run that nobody disturbs.
+fn all_points(workers: usize, stage: &Arc<Stage>) -> Vec<Point> {
+    let (became, _) = run(workers, stage, By::Cancel, None, None);
+    assert_eq!(became, Became::Done, "undisturbed");
+    let passed = stage.passed();
+    assert_eq!(passed.len(), STEPS.len());
+    for ((name, _), waits) in STEPS.iter().zip(&passed) {
+        assert!(*waits > 0, "'{name}' does not wait");
+    }
+    let of_step = |(step, &waits): (usize, &usize)| (0..waits).map(move |wait| Point { step, wait });
+    passed.iter().enumerate().flat_map(of_step).collect()
 }
 
 fn at_every_point(workers: usize, by: By) {
-    bounded(move || {
+    within(ALL_POINTS, move || {
         let stage = Stage::new();
-        let (became, points) = run(workers, &stage, By::Cancel, usize::MAX);
-        assert_eq!(became, Became::Done, "before");
-        assert!(points >= STEPS.len(), "each step waits");
-        for chosen in 0..points {
-            let (became, passed) = run(workers, &stage, by, chosen);
-            assert_eq!(became, Became::Interrupted, "{by:?} at point {chosen} of {points}");
+        let points = all_points(workers, &stage);
+        let mut missed = 0;
+        for &point in &points {
+            let (became, was_held) = run(workers, &stage, by, Some(point), None);
+            assert_eq!(
+                became,
+                Became::Interrupted,
+                "{by:?} at point {} of '{}'",
+                point.wait,
+                STEPS[point.step].0
+            );
             // A busy machine may let a deadline pass before.
-            assert!(passed > chosen || by == By::Deadline, "{by:?}: {passed} points, {chosen} chosen");
+            assert!(was_held || by == By::Deadline, "{by:?}: {point:?} was not reached");
+            missed += usize::from(!was_held);
         }
-        let (became, again) = run(workers, &stage, By::Cancel, usize::MAX);
-        assert_eq!((became, again), (Became::Done, points), "all is as it was");
+        assert!(missed < points.len() / 2, "{missed} of {} points were not reached", points.len());
+        assert_eq!(all_points(workers, &stage), points, "all is as it was");
+    });
+}
+
+/// Each wait is interrupted this often while it ends.
+fn in_races(workers: usize, by: By, rounds: usize) {
+    let mut random = Random::from_environment();
+    within(ALL_POINTS, move || {
+        let stage = Stage::new();
+        let points = all_points(workers, &stage);
+        let contested = stage.contested();
+        assert!(contested.len() > STEPS.len() / 3);
+        for point in contested {
+            for _ in 0..rounds {
+                // Who gets what it waits for is interrupted at the next wait, if there is one.
+                run(workers, &stage, by, Some(point), Some(&mut random));
+            }
+        }
+        assert_eq!(all_points(workers, &stage), points, "all is as it was");
     });
 }
 
@@ -209,4 +228,14 @@ fn a_token_at_every_point_leaves_nothing() {
 #[test]
 fn a_shutdown_at_every_point_leaves_nothing() {
     [1, 2].into_iter().for_each(|workers| at_every_point(workers, By::Shutdown));
+}
+
+#[test]
+fn cancelling_while_a_wait_ends_loses_nothing() {
+    [1, 2].into_iter().for_each(|workers| in_races(workers, By::Cancel, 8));
+}
+
+#[test]
+fn a_deadline_while_a_wait_ends_loses_nothing() {
+    [1, 2].into_iter().for_each(|workers| in_races(workers, By::Deadline, 3));
 }

@@ -4,5 +4,6 @@
 mod support;
 
 mod ends;
+mod left_behind;
 mod script;
 mod values;

@@ -5,6 +5,7 @@ mod support;
 
 mod build;
 mod idle;
+mod interrupted;
 mod run;
 mod shutdown;
 mod shutdown_late;

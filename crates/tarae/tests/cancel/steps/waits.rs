@@ -1,4 +1,4 @@
-//! The steps of the program that is interrupted at each of its [points](super::points). A new way to wait gets a line here.
+//! Sleeps, sockets, joins, scopes, timeouts: the waits of the language's own face.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -7,49 +7,22 @@ use std::time::Duration;
 use tarae::net::{TcpListener, TcpStream};
 use tarae::{CancelToken, JoinSet, thread};
 
-use super::lives::Life;
-use super::points::Stage;
+use crate::lives::Life;
+use crate::stage::Stage;
 use crate::support::ms;
 
-type Step = fn(&Arc<Stage>) -> io::Result<()>;
-
-/// What each step does, and the step.
-pub(crate) const STEPS: &[(&str, Step)] = &[
-    ("sleeps", sleeps),
-    ("parks", parks),
-    ("lets others run", lets_others_run),
-    ("reads", reads),
-    ("peeks", peeks),
-    ("writes", writes),
-    ("accepts", accepts),
-    ("connects", connects),
-    ("joins", joins),
-    ("waits for a scope", waits_for_a_scope),
-    ("joins in a scope", joins_in_a_scope),
-    ("nests scopes", nests_scopes),
-    ("has a scope that may fail", has_a_scope_that_may_fail),
-    ("joins a set", joins_a_set),
-    ("has a timeout", has_a_timeout),
-    ("runs under a token", runs_under_a_token),
-    ("waits for a token", waits_for_a_token),
-    ("shields", shields),
-    ("holds a lock of std", holds_a_lock_of_std),
-    ("waits in a destructor", waits_in_a_destructor),
-    ("blocks", blocks),
-];
-
-fn sleeps(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn sleeps(stage: &Arc<Stage>) -> io::Result<()> {
     let _life = stage.life();
     stage.sleep();
     Ok(())
 }
 
-fn parks(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn parks(stage: &Arc<Stage>) -> io::Result<()> {
     stage.point(|is_held| if is_held { thread::park() } else { thread::park_timeout(ms(1)) });
     Ok(())
 }
 
-fn lets_others_run(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn lets_others_run(stage: &Arc<Stage>) -> io::Result<()> {
     stage.point(|is_held| {
         if is_held {
             stage.yields();
@@ -71,7 +44,7 @@ fn pair() -> io::Result<(TcpStream, std::net::TcpStream)> {
     Ok((TcpStream::from(listener.accept()?.0), peer))
 }
 
-fn reads(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn reads(stage: &Arc<Stage>) -> io::Result<()> {
     let (mut ours, peer) = pair()?;
     stage.point(|is_held| {
         let _life = stage.life();
@@ -95,7 +68,7 @@ fn later(act: impl FnOnce() + Send + 'static) -> impl Sized {
     })))
 }
 
-fn peeks(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn peeks(stage: &Arc<Stage>) -> io::Result<()> {
     let (ours, peer) = pair()?;
     stage.point(|is_held| {
         let mut theirs = peer.try_clone()?;
@@ -104,7 +77,7 @@ fn peeks(stage: &Arc<Stage>) -> io::Result<()> {
     })
 }
 
-fn writes(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn writes(stage: &Arc<Stage>) -> io::Result<()> {
     let (mut ours, peer) = pair()?;
     // More than the buffers take.
     let bytes = vec![7; 16 << 20];
@@ -126,7 +99,7 @@ fn drain(from: std::net::TcpStream, bytes: usize) {
     let _ = io::copy(&mut from.take(bytes as u64), &mut io::sink());
 }
 
-fn accepts(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn accepts(stage: &Arc<Stage>) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     stage.point(|is_held| {
@@ -135,7 +108,7 @@ fn accepts(stage: &Arc<Stage>) -> io::Result<()> {
     })
 }
 
-fn connects(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn connects(stage: &Arc<Stage>) -> io::Result<()> {
     let (listener, address, mut queued) = full_listener()?;
     let listener = std::net::TcpListener::from(listener);
     stage.point(|is_held| {
@@ -163,7 +136,7 @@ pub(crate) fn full_listener() -> io::Result<(socket2::Socket, std::net::SocketAd
     Ok((socket, address, queued))
 }
 
-fn joins(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn joins(stage: &Arc<Stage>) -> io::Result<()> {
     let token = CancelToken::new();
     // A coroutine that is not joined to its end goes on, as a thread does.
     let _ended = CancelOnDrop(token.clone());
@@ -176,7 +149,7 @@ fn joins(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-struct CancelOnDrop(CancelToken);
+pub(super) struct CancelOnDrop(pub(super) CancelToken);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
@@ -184,7 +157,7 @@ impl Drop for CancelOnDrop {
     }
 }
 
-fn waits_for_a_scope(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn waits_for_a_scope(stage: &Arc<Stage>) -> io::Result<()> {
     let lives = [stage.life(), stage.life()];
     let done = std::sync::atomic::AtomicUsize::new(0);
     tarae::scope(|scope| {
@@ -203,7 +176,7 @@ fn waits_for_a_scope(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn joins_in_a_scope(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn joins_in_a_scope(stage: &Arc<Stage>) -> io::Result<()> {
     let life = stage.life();
     tarae::scope(|scope| {
         let one = scope.spawn(|| {
@@ -217,7 +190,7 @@ fn joins_in_a_scope(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn nests_scopes(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn nests_scopes(stage: &Arc<Stage>) -> io::Result<()> {
     tarae::scope(|outer| {
         let life = stage.life();
         let one = outer.spawn(move || {
@@ -234,7 +207,7 @@ fn nests_scopes(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn has_a_scope_that_may_fail(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn has_a_scope_that_may_fail(stage: &Arc<Stage>) -> io::Result<()> {
     let lives = tarae::try_scope(|scope| -> io::Result<Vec<Life>> {
         let of = |_| {
             scope.spawn(|| {
@@ -262,7 +235,7 @@ fn has_a_scope_that_may_fail(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn joins_a_set(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn joins_a_set(stage: &Arc<Stage>) -> io::Result<()> {
     let mut set = JoinSet::new();
     for _ in 0..3 {
         let theirs = Arc::clone(stage);
@@ -276,7 +249,7 @@ fn joins_a_set(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn has_a_timeout(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn has_a_timeout(stage: &Arc<Stage>) -> io::Result<()> {
     tarae::timeout(Duration::from_secs(3600), || {
         let _life = stage.life();
         stage.sleep();
@@ -286,7 +259,7 @@ fn has_a_timeout(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn runs_under_a_token(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn runs_under_a_token(stage: &Arc<Stage>) -> io::Result<()> {
     let parent = CancelToken::new();
     let token = parent.child();
     token.run(|| {
@@ -296,7 +269,7 @@ fn runs_under_a_token(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn waits_for_a_token(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn waits_for_a_token(stage: &Arc<Stage>) -> io::Result<()> {
     let token = CancelToken::new();
     stage.point(|is_held| {
         let theirs = token.clone();
@@ -306,7 +279,7 @@ fn waits_for_a_token(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn shields(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn shields(stage: &Arc<Stage>) -> io::Result<()> {
     let whole = tarae::shield(|| {
         let life = stage.life();
         // Not for ever: nothing interrupts it.
@@ -318,14 +291,14 @@ fn shields(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn holds_a_lock_of_std(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn holds_a_lock_of_std(stage: &Arc<Stage>) -> io::Result<()> {
     let mut held = stage.mutex.lock().expect("not poisoned");
     *held = stage.life();
     stage.sleep();
     Ok(())
 }
 
-fn waits_in_a_destructor(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn waits_in_a_destructor(stage: &Arc<Stage>) -> io::Result<()> {
     struct Slow<'a>(&'a Stage, Option<Life>);
     impl Drop for Slow<'_> {
         fn drop(&mut self) {
@@ -343,7 +316,7 @@ fn waits_in_a_destructor(stage: &Arc<Stage>) -> io::Result<()> {
     Ok(())
 }
 
-fn blocks(stage: &Arc<Stage>) -> io::Result<()> {
+pub(super) fn blocks(stage: &Arc<Stage>) -> io::Result<()> {
     let _life = tarae::blocking(|| {
         std::thread::sleep(ms(1));
         let life = stage.life();
