@@ -26,7 +26,8 @@ use crate::once::Once;
 ///
 /// # Cancellation
 ///
-/// Who waits unwinds. A function that unwinds poisons the value, whatever it unwinds for.
+/// Who waits unwinds. The function that makes the value is [shielded](tarae_task::shield()): a deadline of whoever happens to ask
+/// first does not poison it for all.
 ///
 /// # Examples
 ///
@@ -77,7 +78,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds where it would park.
+    /// Unwinds where it would park. Who makes it does not.
     ///
     /// # Panics
     ///

@@ -253,8 +253,9 @@ impl LockWord {
                     None if is_last => freed | CALLED,
                     None => freed,
                 };
-                // Release, with the Acquire of whoever takes it next. An heir finds it by the mutex.
-                match self.word.compare_exchange(word, next, Ordering::Release, Ordering::Relaxed) {
+                // Release, with the Acquire of whoever takes it next. An heir finds it by the mutex: what it is to see of those who
+                // shared the lock before is acquired here.
+                match self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed) {
                     Err(now) => word = now,
                     Ok(_) if heir.is_some() => {
                         let heir = line.grant_first();

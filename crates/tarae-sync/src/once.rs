@@ -17,7 +17,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
 
-use tarae_task::Reason;
+use tarae_task::{Reason, shield};
 
 use crate::queue::{Queue, Standing, Ticket};
 use crate::wait::{Wait, wait};
@@ -33,7 +33,8 @@ const COMPLETE: u8 = 3;
 ///
 /// # Cancellation
 ///
-/// An initialiser that unwinds poisons it, whatever it unwinds for.
+/// Who waits unwinds. The initialiser is [shielded](tarae_task::shield()): a deadline of whoever happens to come first does not
+/// poison it for all.
 ///
 /// # Examples
 ///
@@ -129,7 +130,7 @@ impl Once {
     ///
     /// # Cancellation
     ///
-    /// Unwinds where it would park.
+    /// Unwinds where it would park; `f` is shielded.
     ///
     /// # Panics
     ///
@@ -157,7 +158,7 @@ impl Once {
         F: FnOnce(),
     {
         if !self.is_completed() {
-            self.call(false, |_| f());
+            self.call(false, |_| shield(f));
         }
     }
 
@@ -171,7 +172,7 @@ impl Once {
     ///
     /// # Cancellation
     ///
-    /// Unwinds where it would park.
+    /// Unwinds where it would park; `f` is shielded.
     ///
     /// # Panics
     ///
@@ -195,7 +196,7 @@ impl Once {
         F: FnOnce(&OnceState),
     {
         if !self.is_completed() {
-            self.call(true, f);
+            self.call(true, |state| shield(|| f(state)));
         }
     }
 
@@ -286,9 +287,10 @@ impl Once {
         }
     }
 
+    /// As `call_once` or `call_once_force`, for one that a wait may interrupt.
     #[cold]
     #[track_caller]
-    fn call(&self, force: bool, f: impl FnOnce(&OnceState)) {
+    pub(crate) fn call(&self, force: bool, f: impl FnOnce(&OnceState)) {
         match self.turn(force) {
             Turn::Done => {}
             Turn::Poisoned => panic!("Once instance has previously been poisoned"),

@@ -183,7 +183,11 @@ impl<T> OnceLock<T> {
     }
 
     fn get_or_init_with(&self, f: impl FnOnce() -> Option<T>) {
-        self.once.call_once_force(|_| {
+        if self.once.is_completed() {
+            return;
+        }
+        // Not shielded: an `f` that is interrupted leaves the cell empty, and the next one makes the value.
+        self.once.call(true, |_| {
             if let Some(value) = f()
                 && self.value.set(value).is_err()
             {

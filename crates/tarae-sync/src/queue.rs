@@ -45,27 +45,38 @@ impl<W> Queue<W> {
     }
 
     pub(crate) fn lock(&self) -> Locked<'_, W> {
-        // Nothing under this lock panics but a line of 2^32, so poison carries no meaning.
-        let mut line = self.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        line.get_or_insert_with(|| Box::new(Line::new()));
-        Locked(line)
+        // What may panic under this lock does so before anything is changed: poison carries no meaning.
+        Locked(self.line.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 }
 
 /// A line whose mutex is held. Nobody is woken before it is dropped.
 pub(crate) struct Locked<'a, W>(MutexGuard<'a, Option<Box<Line<W>>>>);
 
+/// What is asked of a line also where nobody has ever stood in one.
+impl<W> Locked<'_, W> {
+    /// As [`Line::is_empty`].
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|line| line.is_empty())
+    }
+
+    /// As [`Line::grant_all`].
+    pub(crate) fn grant_all(&mut self) -> Vec<Waker> {
+        self.0.as_mut().map_or_else(Vec::new, |line| line.grant_all())
+    }
+}
+
 impl<W> std::ops::Deref for Locked<'_, W> {
     type Target = Line<W>;
 
     fn deref(&self) -> &Line<W> {
-        self.0.as_ref().unwrap_or_else(|| unreachable!("made in `lock`"))
+        self.0.as_ref().unwrap_or_else(|| unreachable!("somebody has stood in it"))
     }
 }
 
 impl<W> std::ops::DerefMut for Locked<'_, W> {
     fn deref_mut(&mut self) -> &mut Line<W> {
-        self.0.as_mut().unwrap_or_else(|| unreachable!("made in `lock`"))
+        self.0.get_or_insert_with(|| Box::new(Line::new()))
     }
 }
 

@@ -101,6 +101,8 @@ where
         };
         here::end();
         self.finish(outcome);
+        // There the program's code may have run once more: it leaves nothing to the next coroutine either.
+        here::end();
     }
 
     #[cold]
@@ -135,8 +137,9 @@ where
     fn wake_watcher(&self) {
         // SAFETY: `WakeWatcher` says that the slot is ours.
         let watcher = unsafe { &mut *self.header.joiner.get() }.take();
-        // A panic has been told by the panic hook, and is not what this coroutine came to.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| watcher.map(Waker::wake))) {
+        // A panic has been told by the panic hook, and is not what this coroutine came to. What has cancelled this one is
+        // not the waker's business.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| interrupt::shield(|| watcher.map(Waker::wake)))) {
             drop_result(panic);
         }
     }
@@ -168,9 +171,9 @@ impl<F, T> Drop for Body<F, T> {
 }
 
 /// Drops a result that nobody asked for. As in std, a result whose destructor panics ends the process: nobody is
-/// there to be told.
+/// there to be told. So one that waits is not interrupted.
 pub(crate) fn drop_result<R>(result: R) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(result))) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| interrupt::shield(|| drop(result)))) {
         // It may panic on drop again.
         std::mem::forget(panic);
         eprintln!("fatal runtime error: the result of a coroutine panicked on drop, aborting");

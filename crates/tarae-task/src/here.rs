@@ -67,8 +67,8 @@ pub fn with_coroutine<R>(f: impl FnOnce(Option<&Coroutine>) -> R) -> R {
     })
 }
 
-/// Has `hook` called when the calling coroutine has run: still in it, before anybody can join it. It may wait, and is not
-/// interrupted. False on a kernel thread: it is not called.
+/// Has `hook` called when the calling coroutine has run: still in it, before anybody can join it; or, if it is asked for while
+/// the result is dropped or told, after that. It may wait, and is not interrupted. False on a kernel thread: it is not called.
 ///
 /// There is one hook, for the layer above, which keeps lists of its own; a second takes the place of the first. One that
 /// panics ends the process.

@@ -23,6 +23,8 @@
 //! whoever joins. Each looks for itself whether it is the one, when the payload comes by: the payload carries nothing that
 //! could be stale.
 //!
+//! Where panics abort (`panic = "abort"`) nothing unwinds: only the waits that return errors are interrupted, each time.
+//!
 //! Who makes a source due wakes the coroutine afterwards. The race is between the look and the park: the wake, which comes
 //! after the source is due, is remembered by the state word, so the park returns and the wait looks again.
 
@@ -37,6 +39,9 @@ use crate::Cancelled;
 use crate::coroutine::Header;
 use crate::here::{HERE, with_current};
 use crate::wait::Alarm;
+
+/// Whether a wait can unwind: a program may be built to abort instead.
+const UNWINDS: bool = cfg!(panic = "unwind");
 
 /// Why a wait ended before what it waits for has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,7 +228,7 @@ pub(crate) fn check_of(header: Option<&Header>) -> Result<(), Interrupt> {
 
 /// What may unwind the caller. Tells nobody, and does not unwind.
 pub(crate) fn pending(header: Option<&Header>) -> Option<Interrupt> {
-    if is_undisturbed(header) || std::thread::panicking() {
+    if is_undisturbed(header) || std::thread::panicking() || !UNWINDS {
         return None;
     }
     due(header).map(|(interrupt, _)| interrupt)
@@ -237,7 +242,7 @@ fn check_closely(header: Option<&Header>) -> Result<(), Interrupt> {
         // SAFETY: By the invariant of `Frame`; nothing has returned since it was found.
         Source::Frame(frame) => unsafe { &*frame }.told.replace(true),
     };
-    if told && !std::thread::panicking() {
+    if told && !std::thread::panicking() && UNWINDS {
         unwind(interrupt);
     }
     Err(interrupt)

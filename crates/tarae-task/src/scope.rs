@@ -15,7 +15,7 @@
 //!
 //! A child tells the scope who it is when it starts, so that it can be cancelled; one that starts after that does not run.
 //!
-//! Children inherit the deadline, so at that moment owner and children are interrupted in any order, and what the owner sees
+//! Children inherit the deadline of the scope, so at that moment owner and children are interrupted in any order, and what the owner sees
 //! first may be that all have ended. Yet they have not done what they were to do: an owner that is interrupted, and one of
 //! whose children was, unwinds, and does not return as if all were well.
 
@@ -27,6 +27,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::Waker;
+use std::time::Instant;
 
 use slab::Slab;
 
@@ -55,6 +56,9 @@ struct Shared {
     interrupted: AtomicBool,
     owner: Waker,
     children: Mutex<Children>,
+    /// What its owner has had since before it was opened. Children inherit it, and no later one: that of a `timeout` in the
+    /// scope ends with the call, and they go on.
+    deadline: Option<Instant>,
     dress: OnceLock<Dress>,
 }
 
@@ -88,6 +92,7 @@ where
         interrupted: AtomicBool::new(false),
         owner: waker(),
         children: Mutex::default(),
+        deadline: interrupt::deadline(),
         dress: OnceLock::new(),
     });
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
@@ -127,14 +132,14 @@ impl Drop for AbortOnUnwind {
 impl<'scope> Scope<'scope, '_> {
     /// Makes a child's job of `f`, to be spawned as a coroutine, and the handle to what `f` will return.
     ///
-    /// The job runs `f` with the deadline that the caller has. It is part of the scope until it has run or was dropped.
+    /// The job runs `f` with the deadline that the scope has. It is part of the scope until it has run or was dropped.
     pub fn child<F, T>(&'scope self, f: F) -> (impl FnOnce() + Send + 'static, Child<'scope, T>)
     where
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
         let packet = Arc::new(Packet { shared: Arc::clone(&self.shared), result: Mutex::new(None) });
-        let deadline = interrupt::deadline();
+        let deadline = self.shared.deadline;
         let theirs = Arc::clone(&packet);
         let work = move |run: bool| {
             let outcome = if run {

@@ -163,7 +163,7 @@ impl<T: Send + 'static> JoinSet<T> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds; nobody is lost.
+    /// Unwinds; nobody is lost. Once one has returned, it is waited for: its [locals](crate::local) are being dropped.
     ///
     /// # Errors
     ///
@@ -214,7 +214,14 @@ impl<T: Send + 'static> JoinSet<T> {
     /// ```
     pub fn try_join_next(&mut self) -> Option<Result<T>> {
         loop {
-            let member = self.ended.lock().members.pop_front()?;
+            let member = {
+                let mut state = self.ended.lock();
+                // Of those that are about to end, the first that has: destructors may wait. And any that was never made.
+                let has_ended =
+                    |member: &u64| self.members.get(member).is_none_or(|handle| handle.is_finished());
+                let first = state.members.iter().position(has_ended)?;
+                state.members.remove(first)?
+            };
             if let Some(handle) = self.members.remove(&member) {
                 return Some(join_ending(handle));
             }

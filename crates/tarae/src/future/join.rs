@@ -41,6 +41,33 @@ impl<T> Join<T> {
     pub(crate) fn new(joining: Joining<T>) -> Join<T> {
         Join { joining }
     }
+
+    /// Cancels the coroutine, as [`JoinHandle::cancel`](crate::thread::JoinHandle::cancel).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sleeper = tarae::spawn(|| tarae::sleep(std::time::Duration::MAX)).into_future();
+    /// sleeper.cancel();
+    /// assert!(tarae::is_cancelled(&*tarae::future::block_on(sleeper).unwrap_err()));
+    /// ```
+    pub fn cancel(&self) {
+        self.joining.coroutine().cancel();
+    }
+
+    /// Whether the coroutine has ended.
+    ///
+    /// As [`JoinHandle::is_finished`](crate::thread::JoinHandle::is_finished).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sleeper = tarae::spawn(|| tarae::sleep(std::time::Duration::MAX)).into_future();
+    /// assert!(!sleeper.is_finished());
+    /// ```
+    pub fn is_finished(&self) -> bool {
+        self.joining.coroutine().is_done()
+    }
 }
 
 impl<T> Future for Join<T> {

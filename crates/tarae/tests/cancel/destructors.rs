@@ -10,7 +10,7 @@ use tarae::net::TcpStream;
 use tarae::{Elapsed, thread};
 
 use super::waits::waiting;
-use crate::support::{LIMIT, bounded, hush, ms, on_workers, runtime};
+use crate::support::{LIMIT, bounded, eventually, hush, ms, on_workers, runtime};
 
 /// Calls what it is given as it is dropped.
 struct OnDrop<F: FnMut()>(F);
@@ -176,5 +176,51 @@ fn nothing_is_said_by_the_panic_hook() {
             runtime.shutdown_timeout(LIMIT).unwrap();
         });
         assert_eq!(HOOKED.load(Ordering::SeqCst), 0);
+    });
+}
+
+/// Says that it has come to its end, having waited.
+struct Closes(Arc<AtomicU32>);
+
+impl Drop for Closes {
+    fn drop(&mut self) {
+        tarae::sleep(ms(1));
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_result_that_nobody_wants_may_wait_where_its_coroutine_was_cancelled() {
+    bounded(|| {
+        let (closed, runs) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+        let runtime = runtime(1);
+        let (theirs, started) = (Arc::clone(&closed), Arc::clone(&runs));
+        drop(runtime.spawn(move || {
+            started.store(true, Ordering::SeqCst);
+            // It does not wait, so it returns.
+            std::thread::sleep(ms(50));
+            Closes(theirs)
+        }));
+        eventually("it runs", || runs.load(Ordering::SeqCst));
+        drop(runtime);
+        assert_eq!(closed.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn a_result_that_nobody_wants_may_wait_where_its_owner_is_out_of_time() {
+    on_workers(|| {
+        let closed = Arc::new(AtomicU32::new(0));
+        let theirs = Arc::clone(&closed);
+        let returned = tarae::timeout(ms(5), || {
+            let handle = tarae::spawn(|| Closes(theirs));
+            tarae::shield(|| {
+                tarae::sleep(ms(10));
+                eventually("it ends", || handle.is_finished());
+            });
+            drop(handle);
+            7
+        });
+        assert_eq!((returned, closed.load(Ordering::SeqCst)), (Ok(7), 1));
     });
 }

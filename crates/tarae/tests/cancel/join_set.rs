@@ -157,3 +157,34 @@ fn it_may_be_joined_elsewhere_and_from_a_kernel_thread() {
         }
     });
 }
+
+#[test]
+fn one_whose_locals_are_being_dropped_has_not_ended_yet() {
+    /// Waits as it is dropped.
+    struct Slow;
+
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            tarae::sleep(ms(100));
+        }
+    }
+
+    tarae::coroutine_local! { static LOCAL: Slow = Slow; }
+
+    on_workers(|| {
+        let mut set = JoinSet::new();
+        set.spawn(|| LOCAL.with(|_| 1));
+        tarae::sleep(ms(20));
+        assert!(set.try_join_next().is_none(), "a look does not wait");
+        set.spawn(|| 2);
+        eventually("the other one ends", || match set.try_join_next() {
+            Some(ended) => {
+                assert_eq!(ended.unwrap(), 2);
+                true
+            }
+            None => false,
+        });
+        assert_eq!(set.join_next().unwrap().unwrap(), 1);
+        assert!(set.try_join_next().is_none() && set.is_empty());
+    });
+}

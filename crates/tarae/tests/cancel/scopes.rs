@@ -376,3 +376,27 @@ fn a_scope_that_waits_is_named_in_what_is_told_of_waiting() {
         runtime.shutdown_timeout(LIMIT).unwrap();
     });
 }
+
+#[test]
+fn a_timeout_inside_of_a_scope_bounds_the_call_and_not_the_children_that_it_spawns() {
+    on_workers(|| {
+        let (mut done, outer) = (false, tarae::deadline::current());
+        let seen = tarae::scope(|scope| {
+            let child = tarae::timeout(ms(5), || {
+                scope.spawn(|| {
+                    tarae::sleep(ms(20));
+                    done = true;
+                    tarae::deadline::current()
+                })
+            });
+            child.unwrap().join().unwrap()
+        });
+        assert!(done, "it has come to its end");
+        assert_eq!(seen, outer);
+        let tried = tarae::try_scope(|scope| {
+            tarae::timeout(ms(5), || drop(scope.spawn(|| Err::<(), _>(tarae::sleep(ms(20)))))).unwrap();
+            Ok(())
+        });
+        assert_eq!(tried, Err(()), "it has come to its end there, too");
+    });
+}

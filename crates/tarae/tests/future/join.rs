@@ -180,3 +180,32 @@ fn many_are_awaited_by_one_and_one_awaits_a_chain() {
         assert_eq!(block_on(chain).unwrap(), 100);
     });
 }
+
+#[test]
+fn a_waker_that_waits_for_a_lock_is_called_by_one_that_was_cancelled_too() {
+    struct Queues {
+        queue: tarae::sync::Mutex<u32>,
+        woken: AtomicBool,
+    }
+
+    impl std::task::Wake for Queues {
+        fn wake(self: Arc<Self>) {
+            *self.queue.lock().unwrap() += 1;
+            self.woken.store(true, Ordering::SeqCst);
+        }
+    }
+
+    with_runtimes(|runtime| {
+        let executor = Arc::new(Queues { queue: tarae::sync::Mutex::new(0), woken: AtomicBool::new(false) });
+        let waker = std::task::Waker::from(Arc::clone(&executor));
+        let sleeper = runtime.spawn(|| tarae::sleep(std::time::Duration::MAX));
+        let queue = executor.queue.lock().unwrap();
+        let mut join = pin!(sleeper.into_future());
+        assert!(join.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        join.cancel();
+        std::thread::sleep(MOMENT);
+        drop(queue);
+        eventually("it is woken", || executor.woken.load(Ordering::SeqCst));
+        assert!(join.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+    });
+}

@@ -201,3 +201,27 @@ fn a_destructor_that_panics_ends_the_process() {
     assert_eq!(ended.signal(), Some(6), "{}", child::said(&ended));
     assert!(ended.stderr.contains("a coroutine local panicked on drop"), "{}", ended.stderr);
 }
+
+#[test]
+fn what_a_result_sets_as_it_is_dropped_is_not_seen_by_the_next_coroutine() {
+    /// Sets the local after those of its coroutine were dropped.
+    struct Late(Arc<AtomicUsize>);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            NUMBER.set(1);
+            LIST.with_borrow_mut(|list| list.push(Counted(Arc::clone(&self.0))));
+        }
+    }
+
+    on_workers(|| {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        for round in 1..=20 {
+            let theirs = Arc::clone(&dropped);
+            drop(thread::spawn(move || Late(theirs)));
+            eventually("its locals are dropped", || dropped.load(Ordering::SeqCst) == round);
+            let seen = thread::spawn(|| (NUMBER.get(), LIST.with_borrow(Vec::len)));
+            assert_eq!(seen.join().unwrap(), (7, 0));
+        }
+    });
+}

@@ -200,3 +200,20 @@ fn it_may_borrow() {
     let lazy = LazyLock::new(|| words.join(" "));
     assert_eq!(*lazy, "one two");
 }
+
+#[test]
+fn a_deadline_of_who_comes_first_does_not_poison_it() {
+    everywhere(|_| {
+        let lazy = LazyLock::new(|| {
+            tarae::sleep(MOMENT);
+            42
+        });
+        let late = tarae::timeout(MOMENT / 4, || {
+            let value = *lazy;
+            tarae::sleep(MOMENT);
+            value
+        });
+        assert_eq!(late, Err(tarae::Elapsed), "the wait after it");
+        assert_eq!(*lazy, 42);
+    });
+}

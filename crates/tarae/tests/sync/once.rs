@@ -294,3 +294,16 @@ fn as_a_static_it_serves_all_threads() {
         assert_eq!(RAN.load(Ordering::SeqCst), 1);
     });
 }
+
+#[test]
+fn a_deadline_of_who_comes_first_does_not_poison_it() {
+    everywhere(|_| {
+        let once = Once::new();
+        let late = tarae::timeout(MOMENT / 4, || {
+            once.call_once(|| tarae::sleep(MOMENT));
+            tarae::sleep(MOMENT);
+        });
+        assert_eq!(late, Err(tarae::Elapsed), "the wait after it");
+        once.call_once(|| unreachable!("it has run"));
+    });
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tarae::sync::{Barrier, LazyLock, Once, OnceLock, Semaphore, WaitGroup};
+use tarae::sync::{Barrier, Once, OnceLock, Semaphore, WaitGroup};
 
 use crate::lives::Life;
 use crate::stage::Stage;
@@ -122,19 +122,6 @@ pub(super) fn waits_for_an_initialisation(stage: &Arc<Stage>) -> io::Result<()> 
     Ok(())
 }
 
-pub(super) fn initialises(stage: &Arc<Stage>) -> io::Result<()> {
-    let once = Arc::new(Once::new());
-    let later = Arc::clone(&once);
-    stage.afterwards(move || {
-        if !later.is_completed() {
-            later.call_once_force(|state| assert!(state.is_poisoned(), "half an initialisation"));
-        }
-        assert!(later.is_completed());
-    });
-    once.call_once(|| stage.sleep());
-    Ok(())
-}
-
 pub(super) fn waits_for_a_value(stage: &Arc<Stage>) -> io::Result<()> {
     for waits in [false, true] {
         let value = Arc::new(OnceLock::new());
@@ -166,25 +153,5 @@ pub(super) fn makes_a_value(stage: &Arc<Stage>) -> io::Result<()> {
         stage.sleep();
         life
     });
-    Ok(())
-}
-
-pub(super) fn makes_a_value_lazily(stage: &Arc<Stage>) -> io::Result<()> {
-    let theirs = Arc::clone(stage);
-    let make: Box<dyn FnOnce() -> Life + Send> = Box::new(move || {
-        let life = theirs.life();
-        theirs.sleep();
-        life
-    });
-    let value = Arc::new(LazyLock::new(make));
-    let later = Arc::clone(&value);
-    // Poisoned, or there; nobody waits for it.
-    stage.afterwards(move || {
-        let forced = catch_unwind(AssertUnwindSafe(|| {
-            LazyLock::force(&later);
-        }));
-        assert_eq!(forced.is_ok(), LazyLock::get(&later).is_some());
-    });
-    LazyLock::force(&value);
     Ok(())
 }
