@@ -10,7 +10,7 @@ use tarae::net::TcpStream;
 use tarae::{Elapsed, thread};
 
 use super::waits::waiting;
-use crate::support::{LIMIT, bounded, hush, ms, on_workers, runtime};
+use crate::support::{LIMIT, bounded, eventually, hush, ms, on_workers, runtime};
 
 /// Calls what it is given as it is dropped.
 struct OnDrop<F: FnMut()>(F);
@@ -150,6 +150,25 @@ fn one_that_is_dropped_in_the_ordinary_way_is_interrupted_like_everyone() {
             drop(guard);
         });
         assert_eq!((late, reached.into_inner()), (Err(Elapsed), false));
+    });
+}
+
+/// A panic of its would end the process.
+#[test]
+fn that_of_a_result_which_nobody_asked_for_comes_to_its_end() {
+    on_workers(|| {
+        let reached = AtomicBool::new(false);
+        let in_time = tarae::scope(|scope| {
+            let handle = scope.spawn(|| {
+                OnDrop(|| {
+                    tarae::sleep(ms(5));
+                    reached.store(true, Ordering::SeqCst);
+                })
+            });
+            eventually("it has ended", || handle.is_finished());
+            tarae::timeout(Duration::ZERO, || drop(handle))
+        });
+        assert_eq!((in_time, reached.into_inner()), (Ok(()), true));
     });
 }
 
