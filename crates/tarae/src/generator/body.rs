@@ -20,9 +20,9 @@ use tarae_task::{Cancelled, JoinHandle, check, shield, with_waker};
 
 use super::State;
 use super::exchange::{Ends, Exchange, Yielder};
-use crate::runtime::end::{Heir, is_left_behind};
+use crate::runtime::end::{End, Heir, end_of};
 use crate::runtime::is_cancelled;
-use crate::thread::{Result, ScopedJoinHandle};
+use crate::thread::{self, Result, ScopedJoinHandle};
 
 const CANCELLED: &str = "a generator was cancelled by its runtime";
 
@@ -35,20 +35,36 @@ pub(super) trait Handle<R> {
     fn is_left_behind(&self) -> bool;
 }
 
-impl<R> Handle<R> for JoinHandle<R> {
+/// The handle of a body that borrows nothing.
+pub(super) struct Owned<R> {
+    handle: JoinHandle<R>,
+    /// Of its runtime.
+    end: Arc<End>,
+}
+
+impl<R> Owned<R> {
+    pub(super) fn new(handle: thread::JoinHandle<R>) -> Owned<R> {
+        let handle = handle.into_inner();
+        Owned { end: end_of(handle.coroutine()), handle }
+    }
+}
+
+impl<R> Handle<R> for Owned<R> {
     fn join(self) -> Result<R> {
-        let coroutine = self.coroutine().clone();
-        let mut heir = Heir::new(&coroutine);
-        let ended = self.join_unless(|| with_waker(|waker| heir.look(waker)).then_some(()));
+        let coroutine = self.handle.coroutine().clone();
+        let mut heir = Heir::new(&self.end);
+        // Whoever has ended did so before its runtime.
+        let mut is_left_behind = || with_waker(|waker| heir.look(waker)) && !coroutine.is_done();
+        let ended = self.handle.join_unless(|| is_left_behind().then_some(()));
         ended.unwrap_or_else(|()| Err(Box::new(Cancelled::payload())))
     }
 
     fn cancel(&self) {
-        self.coroutine().cancel();
+        self.handle.coroutine().cancel();
     }
 
     fn is_left_behind(&self) -> bool {
-        is_left_behind(self.coroutine())
+        self.end.has_come() && !self.handle.coroutine().is_done()
     }
 }
 
@@ -111,8 +127,7 @@ where
     pub(super) fn resume(&mut self, argument: A) -> State<Y, R> {
         assert!(!self.is_done(), "a generator was resumed after it had ended");
         if self.handle.as_ref().is_some_and(Handle::is_left_behind) {
-            self.handle = None;
-            panic!("{CANCELLED}");
+            self.refuse();
         }
         let interrupted = Abandon(self);
         interrupted.0.exchange.put(argument);
@@ -128,6 +143,12 @@ where
             }
             Err(payload) => resume_unwind(payload),
         }
+    }
+
+    #[cold]
+    fn refuse(&mut self) -> ! {
+        self.handle = None;
+        panic!("{CANCELLED}");
     }
 
     pub(super) fn is_done(&self) -> bool {

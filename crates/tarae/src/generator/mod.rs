@@ -50,8 +50,8 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::panic::Location;
 
-use crate::thread::{self, Builder, Scope, ScopedJoinHandle};
-use body::Body;
+use crate::thread::{Builder, Scope, ScopedJoinHandle};
+use body::{Body, Owned};
 pub use exchange::Yielder;
 
 /// What a resume came to.
@@ -86,7 +86,7 @@ pub enum State<Y, R> {
 /// assert!(sum.is_done());
 /// ```
 pub struct Generator<A, Y, R> {
-    body: Body<tarae_task::JoinHandle<R>, A, Y, R>,
+    body: Body<Owned<R>, A, Y, R>,
 }
 
 impl<A, Y, R> Generator<A, Y, R>
@@ -117,7 +117,7 @@ where
         F: FnOnce(&Yielder<A, Y>, A) -> R + Send + 'static,
     {
         let spawned_at = Location::caller();
-        let spawn = |job| Builder::new().spawn_at(spawned_at, job).map(thread::JoinHandle::into_inner);
+        let spawn = |job| Builder::new().spawn_at(spawned_at, job).map(Owned::new);
         Generator { body: Body::start(body, spawn) }
     }
 

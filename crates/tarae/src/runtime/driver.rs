@@ -31,7 +31,7 @@ pub(crate) struct Driver {
     parts: Box<[CachePadded<Part>]>,
     /// Where the next timer goes that is armed on no worker.
     elsewhere: AtomicUsize,
-    end: End,
+    end: Arc<End>,
 }
 
 /// What one worker waits on.
@@ -56,7 +56,7 @@ impl Driver {
         Ok(Driver {
             parts: (0..workers).map(|_| part()).collect::<io::Result<_>>()?,
             elsewhere: AtomicUsize::new(0),
-            end: End::default(),
+            end: Arc::default(),
         })
     }
 
@@ -66,7 +66,7 @@ impl Driver {
     }
 
     /// The end of the runtime.
-    pub(crate) fn end(&self) -> &End {
+    pub(crate) fn end(&self) -> &Arc<End> {
         &self.end
     }
 

@@ -6,9 +6,10 @@
 //! | come | whoever has not ended is run by nobody, but by a thread that runs it already, up to its next wait |
 //!
 //! **The race** is between a look and a park: whoever looks leaves its waker under the lock under which the end comes. Wakers are
-//! called, and dropped, after the lock.
+//! called, and dropped, after the lock. Who only looks needs no lock: the flag is set once.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
 use slab::Slab;
@@ -18,83 +19,77 @@ use tarae_task::Coroutine;
 use super::driver::Driver;
 
 #[derive(Debug, Default)]
-pub(crate) struct End(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    has_come: bool,
-    waiters: Slab<Waker>,
+pub(crate) struct End {
+    /// Changes under the lock.
+    has_come: AtomicBool,
+    waiters: Mutex<Slab<Waker>>,
 }
 
 impl End {
     /// Says that it has come; again does nothing.
     pub(crate) fn come(&self) {
         let waiters = {
-            let mut state = self.lock();
-            state.has_come = true;
-            std::mem::take(&mut state.waiters)
+            let mut waiters = self.lock();
+            // Release: what its coroutines have done is seen by who finds it.
+            self.has_come.store(true, Ordering::Release);
+            std::mem::take(&mut *waiters)
         };
         waiters.into_iter().for_each(|(_, waiter)| waiter.wake());
     }
 
     /// Leaves a waker for it; `None` if it has come.
     fn enter(&self, waker: &Waker) -> Option<usize> {
-        let mut state = self.lock();
-        (!state.has_come).then(|| state.waiters.insert(waker.clone()))
+        let mut waiters = self.lock();
+        (!self.has_come()).then(|| waiters.insert(waker.clone()))
     }
 
-    fn has_come(&self) -> bool {
-        self.lock().has_come
+    pub(crate) fn has_come(&self) -> bool {
+        // Acquire: with the Release of `come`.
+        self.has_come.load(Ordering::Acquire)
     }
 
     fn leave(&self, place: usize) {
-        let waiter = {
-            let mut state = self.lock();
-            // Gone, if it has come.
-            if state.has_come { None } else { state.waiters.try_remove(place) }
-        };
+        // Gone, if it has come.
+        let waiter = self.lock().try_remove(place);
         drop(waiter);
     }
 
     /// Nothing under this lock panics, so poison carries no meaning.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> MutexGuard<'_, Slab<Waker>> {
+        self.waiters.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-/// Whether a coroutine is one that nobody will run any more, unless it runs now.
-pub(crate) fn is_left_behind(coroutine: &Coroutine) -> bool {
-    !coroutine.is_done() && of(coroutine, End::has_come).unwrap_or(false) && !coroutine.is_done()
+/// The end of the runtime of a coroutine of this crate.
+pub(crate) fn end_of(coroutine: &Coroutine) -> Arc<End> {
+    let end = Scheduler::<Driver>::with_wait_of(coroutine, |driver, _| Arc::clone(driver.end()));
+    end.expect("a coroutine of this crate waits on its driver")
 }
 
 /// One who waits for a coroutine, and wants to be woken when its runtime has ended. It leaves on drop.
 pub(crate) struct Heir<'a> {
-    coroutine: &'a Coroutine,
+    end: &'a End,
     place: Option<usize>,
 }
 
 impl<'a> Heir<'a> {
-    pub(crate) fn new(coroutine: &'a Coroutine) -> Heir<'a> {
-        Heir { coroutine, place: None }
+    pub(crate) fn new(end: &'a End) -> Heir<'a> {
+        Heir { end, place: None }
     }
 
-    /// As [`is_left_behind`]; if not, `waker` will be woken. It is always the same one.
+    /// Whether the end has come; if not, `waker` will be woken. It is always the same one.
     pub(crate) fn look(&mut self, waker: &Waker) -> bool {
         if self.place.is_none() {
-            self.place = of(self.coroutine, |end| end.enter(waker)).flatten();
+            self.place = self.end.enter(waker);
         }
-        is_left_behind(self.coroutine)
+        self.end.has_come()
     }
 }
 
 impl Drop for Heir<'_> {
     fn drop(&mut self) {
         if let Some(place) = self.place {
-            of(self.coroutine, |end| end.leave(place));
+            self.end.leave(place);
         }
     }
-}
-
-fn of<R>(coroutine: &Coroutine, f: impl FnOnce(&End) -> R) -> Option<R> {
-    Scheduler::<Driver>::with_wait_of(coroutine, |driver, _| f(driver.end()))
 }

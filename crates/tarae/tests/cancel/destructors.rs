@@ -153,6 +153,25 @@ fn one_that_is_dropped_in_the_ordinary_way_is_interrupted_like_everyone() {
     });
 }
 
+/// A panic of its would end the process.
+#[test]
+fn that_of_a_result_which_nobody_asked_for_comes_to_its_end() {
+    on_workers(|| {
+        let reached = AtomicBool::new(false);
+        let in_time = tarae::scope(|scope| {
+            let handle = scope.spawn(|| {
+                OnDrop(|| {
+                    tarae::sleep(ms(5));
+                    reached.store(true, Ordering::SeqCst);
+                })
+            });
+            eventually("it has ended", || handle.is_finished());
+            tarae::timeout(Duration::ZERO, || drop(handle))
+        });
+        assert_eq!((in_time, reached.into_inner()), (Ok(()), true));
+    });
+}
+
 #[test]
 fn nothing_is_said_by_the_panic_hook() {
     static HOOKED: AtomicU32 = AtomicU32::new(0);

@@ -20,7 +20,7 @@ use crate::support::{LIMIT, eventually, ms, runtime, within};
 /// For all points of one kind, on a busy machine.
 const ALL_POINTS: Duration = Duration::from_secs(150);
 
-/// Ample for two steps; a deadline that passes before its point is told apart.
+/// Ample for two steps; on a busy machine it passes before the point, and the run is made again with more.
 const DEADLINE: Duration = ms(40);
 
 /// How a program is interrupted.
@@ -66,13 +66,14 @@ fn judge(outcome: std::thread::Result<Result<io::Result<()>, ()>>, at: &str) -> 
     }
 }
 
-/// Runs the program from the step `from` on, interrupts it at `chosen`, and looks at what is left. Says what became of it, and
-/// whether it was at that point. In a race the wait may as well end just then.
+/// Runs the program, interrupts it at `chosen`, and looks at what is left. Says what became of it, and whether it was at that
+/// point. In a race the wait may as well end just then.
 fn run(
     workers: usize,
     stage: &Arc<Stage>,
     by: By,
     chosen: Option<Point>,
+    deadline: Duration,
     race: Option<&mut Random>,
 ) -> (Became, bool) {
     let at = match chosen {
@@ -89,7 +90,7 @@ fn run(
     let token = CancelToken::new();
     let from = chosen.map_or(0, |point| point.step.saturating_sub(1));
     let (theirs, under) = (Arc::clone(stage), token.clone());
-    let until = Instant::now() + DEADLINE;
+    let until = Instant::now() + deadline;
     let program = runtime.as_ref().expect("a runtime").spawn(move || match by {
         By::Deadline => tarae::deadline::until(until, || program(&theirs, from)).map_err(drop),
         By::Token => under.run(|| program(&theirs, from)).map_err(drop),
@@ -158,7 +159,7 @@ fn pause(until: Instant) {
 
 /// All points, of a run that nobody disturbs.
 fn all_points(workers: usize, stage: &Arc<Stage>) -> Vec<Point> {
-    let (became, _) = run(workers, stage, By::Cancel, None, None);
+    let (became, _) = run(workers, stage, By::Cancel, None, DEADLINE, None);
     assert_eq!(became, Became::Done, "undisturbed");
     let passed = stage.passed();
     assert_eq!(passed.len(), STEPS.len());
@@ -173,21 +174,19 @@ fn at_every_point(workers: usize, by: By) {
     within(ALL_POINTS, move || {
         let stage = Stage::new();
         let points = all_points(workers, &stage);
-        let mut missed = 0;
         for &point in &points {
-            let (became, was_held) = run(workers, &stage, by, Some(point), None);
-            assert_eq!(
-                became,
-                Became::Interrupted,
-                "{by:?} at point {} of '{}'",
-                point.wait,
-                STEPS[point.step].0
-            );
-            // A busy machine may let a deadline pass before.
-            assert!(was_held || by == By::Deadline, "{by:?}: {point:?} was not reached");
-            missed += usize::from(!was_held);
+            let mut deadline = DEADLINE;
+            loop {
+                let (became, was_held) = run(workers, &stage, by, Some(point), deadline, None);
+                let name = STEPS[point.step].0;
+                assert_eq!(became, Became::Interrupted, "{by:?} at point {} of '{name}'", point.wait);
+                if was_held {
+                    break;
+                }
+                assert_eq!(by, By::Deadline, "point {} of '{name}' was not reached", point.wait);
+                deadline *= 2;
+            }
         }
-        assert!(missed < points.len() / 2, "{missed} of {} points were not reached", points.len());
         assert_eq!(all_points(workers, &stage), points, "all is as it was");
     });
 }
@@ -203,7 +202,7 @@ fn in_races(workers: usize, by: By, rounds: usize) {
         for point in contested {
             for _ in 0..rounds {
                 // Who gets what it waits for is interrupted at the next wait, if there is one.
-                run(workers, &stage, by, Some(point), Some(&mut random));
+                run(workers, &stage, by, Some(point), DEADLINE, Some(&mut random));
             }
         }
         assert_eq!(all_points(workers, &stage), points, "all is as it was");
