@@ -139,7 +139,8 @@ where
         let watcher = unsafe { &mut *self.header.joiner.get() }.take();
         // A panic has been told by the panic hook, and is not what this coroutine came to. What has cancelled this one is
         // not the waker's business.
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| interrupt::shield(|| watcher.map(Waker::wake)))) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| interrupt::shield(|| watcher.map(Waker::wake))))
+        {
             drop_result(panic);
         }
     }

@@ -346,10 +346,7 @@ impl<T> Packet<T> {
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
         let result = self.lock().take();
-        if let Some(result) = result {
-            // One that waits is not interrupted: that would be a panic, of which nobody could be told.
-            shield(|| drop_result(result));
-        }
+        drop_result(result);
     }
 }
 

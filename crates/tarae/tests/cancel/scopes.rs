@@ -394,9 +394,13 @@ fn a_timeout_inside_of_a_scope_bounds_the_call_and_not_the_children_that_it_spaw
         assert!(done, "it has come to its end");
         assert_eq!(seen, outer);
         let tried = tarae::try_scope(|scope| {
-            tarae::timeout(ms(5), || drop(scope.spawn(|| Err::<(), _>(tarae::sleep(ms(20)))))).unwrap();
+            let late = || {
+                tarae::sleep(ms(20));
+                Err::<(), _>("late")
+            };
+            tarae::timeout(ms(5), || drop(scope.spawn(late))).unwrap();
             Ok(())
         });
-        assert_eq!(tried, Err(()), "it has come to its end there, too");
+        assert_eq!(tried, Err("late"), "it has come to its end there, too");
     });
 }

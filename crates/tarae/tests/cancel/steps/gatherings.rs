@@ -1,14 +1,12 @@
 //! Semaphores, barriers, groups and initialisations: afterwards all permits are back, and whoever comes later is not kept.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tarae::sync::{Barrier, Once, OnceLock, Semaphore, WaitGroup};
 
-use crate::lives::Life;
 use crate::stage::Stage;
 use crate::support::ms;
 
