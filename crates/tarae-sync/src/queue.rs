@@ -257,19 +257,3 @@ impl<W> Line<W> {
         &mut self.places[number as usize]
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_that_nobody_stands_in_takes_up_no_memory() {
-        let queue = Queue::<()>::new();
-        assert!(queue.lock().is_empty() && queue.lock().grant_all().is_empty());
-        assert!(queue.lock().0.is_none());
-        let ticket = queue.lock().enter((), Waker::noop());
-        assert!(!queue.lock().is_empty());
-        assert_eq!(queue.lock().grant_all().len(), 1);
-        assert_eq!(queue.lock().leave(ticket), Standing::Granted);
-    }
-}
