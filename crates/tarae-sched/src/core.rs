@@ -13,6 +13,7 @@ use crossbeam_deque::{Stealer, Worker as Deque};
 use tarae_context::{Cache, Pool};
 use tarae_task::{Runnable, Watch};
 
+use crate::backlog::Backlog;
 use crate::budget::{Budget, Turn};
 use crate::clock::Stamping;
 use crate::counters::count;
@@ -23,11 +24,20 @@ use crate::next_slot::{Filled, NextSlot};
 /// would otherwise keep everybody else waiting.
 const NEXT_IN_A_ROW_MAX: u32 = 16;
 
+/// How many coroutines in a row may come from the queue while some wait for their first run in the backlog.
+const QUEUED_IN_A_ROW_MAX: u32 = 16;
+
+/// How many may wait in the queue before a coroutine that is spawned goes to the backlog. Up to here they start in the order
+/// in which they were spawned; and so many branches of a tree are walked side by side.
+const QUEUE_SHORT: usize = 32;
+
 /// The part of a worker that other threads reach.
 pub(crate) struct Remote {
     pub(crate) stealer: Stealer<Runnable>,
     /// The last one woken on this worker: it runs next, while what it needs is warm.
     next: NextSlot<Runnable>,
+    /// Those who were spawned while the queue was not short.
+    pub(crate) backlog: Backlog<Runnable>,
     /// Who drives the worker, as the monitor sees it; nobody before and after, or while there is no thread for it.
     watch: Mutex<Option<Watch<Core>>>,
     /// The kernel's number of the thread that drives the worker.
@@ -44,6 +54,11 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
+    /// How many wait in the queue and in the backlog.
+    pub(crate) fn queued(&self) -> usize {
+        self.stealer.len() + self.backlog.len()
+    }
+
     /// Takes what the owner has not come to.
     pub(crate) fn steal_next(&self) -> Option<Runnable> {
         self.next.steal()
@@ -84,7 +99,7 @@ impl Remote {
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remote").field("queued", &self.stealer.len()).finish_non_exhaustive()
+        f.debug_struct("Remote").field("queued", &self.queued()).finish_non_exhaustive()
     }
 }
 
@@ -98,6 +113,7 @@ pub(crate) struct Core {
     pub(crate) cache: RefCell<Cache>,
     next_filled: Filled,
     next_in_a_row: Cell<u32>,
+    queued_in_a_row: Cell<u32>,
     /// While the worker wakes many at once, they go to the queue, in their order, and others are told once, after.
     pub(crate) in_batch: Cell<bool>,
     /// When the worker last looked at its sockets and timers, whichever thread drove it.
@@ -114,6 +130,7 @@ impl Core {
         let remote = Remote {
             stealer: queue.stealer(),
             next: NextSlot::new(),
+            backlog: Backlog::new(),
             watch: Mutex::new(None),
             thread: AtomicI32::new(0),
             turn: Turn::default(),
@@ -129,6 +146,7 @@ impl Core {
             cache: RefCell::new(Cache::new(pool)),
             next_filled: Filled::default(),
             next_in_a_row: Cell::new(0),
+            queued_in_a_row: Cell::new(0),
             in_batch: Cell::new(false),
             polled: Cell::new(Instant::now()),
             stamping: Stamping::new(),
@@ -148,7 +166,27 @@ impl Core {
         }
     }
 
-    /// Takes the next coroutine of this worker: from the next slot, or, in its turn, from the queue.
+    /// Queues a coroutine that was just spawned, and returns how many wait now.
+    pub(crate) fn push_fresh(&self, remote: &Remote, runnable: Runnable) -> usize {
+        if self.queue.len() < QUEUE_SHORT {
+            self.queue.push(runnable);
+        } else {
+            remote.backlog.push(runnable);
+        }
+        self.queued(remote)
+    }
+
+    /// How many wait in the queue and in the backlog.
+    pub(crate) fn queued(&self, remote: &Remote) -> usize {
+        self.queue.len() + remote.backlog.len()
+    }
+
+    /// Gives the one its turn that has waited longest in the backlog: it goes to the end of the queue.
+    pub(crate) fn serve_oldest(&self, remote: &Remote) {
+        remote.backlog.oldest().into_iter().for_each(|runnable| self.queue.push(runnable));
+    }
+
+    /// Takes the next coroutine of this worker: from the next slot, or, in its turn, from the queue, or from the backlog.
     #[inline]
     pub(crate) fn pop(&self, remote: &Remote) -> Option<Runnable> {
         if let Some(runnable) = remote.next.take(&self.next_filled) {
@@ -160,12 +198,24 @@ impl Core {
             self.queue.push(runnable);
         }
         self.next_in_a_row.set(0);
-        self.queue.pop()
+        if remote.backlog.is_empty() {
+            return self.queue.pop();
+        }
+        let in_a_row = self.queued_in_a_row.get() + 1;
+        if in_a_row <= QUEUED_IN_A_ROW_MAX
+            && let Some(runnable) = self.queue.pop()
+        {
+            self.queued_in_a_row.set(in_a_row);
+            return Some(runnable);
+        }
+        self.queued_in_a_row.set(0);
+        // A thief may have been faster.
+        remote.backlog.newest().or_else(|| self.queue.pop())
     }
 
     /// Whether others wait for their turn on this worker.
-    pub(crate) fn has_queued(&self) -> bool {
-        !self.queue.is_empty() || self.next_filled.is_set()
+    pub(crate) fn has_queued(&self, remote: &Remote) -> bool {
+        self.queued(remote) > 0 || self.next_filled.is_set()
     }
 }
 

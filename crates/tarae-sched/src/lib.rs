@@ -18,6 +18,7 @@
 //! | [`pace`] | how often a busy worker looks around |
 //! | [`core`] | what a worker owns, and lends as its seat |
 //! | [`next_slot`] | the coroutine that runs next, and can be stolen: model-checked |
+//! | [`backlog`] | who waits for a first run, beyond a short queue |
 //! | [`budget`] | what a coroutine that never waits has used of its turn |
 //! | [`idle`] | who may sleep and who must wake whom: one protocol, model-checked |
 //! | [`monitor`] | looks after workers whose coroutine does not come back |
@@ -46,6 +47,7 @@ pub mod shutdown;
 pub mod threads;
 pub mod wait;
 
+mod backlog;
 mod budget;
 mod clock;
 mod core;

@@ -88,6 +88,7 @@ impl<W: Wait> Scheduler<W> {
         // What is queued behind a coroutine that does not stop.
         for remote in &shared.remotes {
             shared.abandon_all(|| remote.stealer.steal());
+            remote.backlog.drain().into_iter().for_each(|runnable| shared.abandon(runnable));
             remote.steal_next().into_iter().for_each(|runnable| shared.abandon(runnable));
         }
         let starved = std::mem::take(&mut *shared.starved());

@@ -139,8 +139,10 @@ impl<W: Wait> Turn<'_, W> {
         let stolen = self
             .others()
             .find_map(|other| {
-                let stealer = &self.shared.remotes[other].stealer;
-                until_certain(|| stealer.steal_batch_and_pop(&core.queue))
+                let remote = &self.shared.remotes[other];
+                let first = until_certain(|| remote.stealer.steal_batch_and_pop(&core.queue));
+                remote.backlog.older_half().into_iter().for_each(|runnable| core.queue.push(runnable));
+                first.or_else(|| core.queue.pop())
             })
             .inspect(|_| count(&self.shared.counters.of(self.worker).stolen));
         if stolen.is_some() {
@@ -178,6 +180,7 @@ impl<W: Wait> Turn<'_, W> {
         }
         self.in_batch(core, |turn| turn.shared.wait.poll(turn.worker));
         self.remote.count_look();
+        core.serve_oldest(self.remote);
         self.injected(core).into_iter().for_each(|runnable| core.queue.push(runnable));
         self.shared.retry_starved();
     }
@@ -187,7 +190,7 @@ impl<W: Wait> Turn<'_, W> {
         core.in_batch.set(true);
         wake(self);
         core.in_batch.set(false);
-        if core.queue.len() > 1 {
+        if core.queued(self.remote) > 1 {
             self.shared.tell_others();
         }
     }
@@ -220,7 +223,7 @@ impl<W: Wait> Turn<'_, W> {
     /// The look after the announcement: is anything queued anywhere?
     fn second_look(&self) -> bool {
         !self.shared.injector.is_empty()
-            || self.shared.remotes.iter().any(|remote| !remote.stealer.is_empty())
+            || self.shared.remotes.iter().any(|remote| remote.queued() > 0)
     }
 }
 

@@ -54,20 +54,26 @@ fn id(runnable: &Runnable) -> u64 {
 enum Step {
     PutNext,
     Push,
+    PushFresh,
     Pop,
+    ServeOldest,
     StealNext,
     StealBatch,
+    StealOlder,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => Just(Step::PutNext),
         3 => Just(Step::Push),
-        6 => Just(Step::Pop),
+        10 => Just(Step::PushFresh),
+        12 => Just(Step::Pop),
+        1 => Just(Step::ServeOldest),
         1 => Just(Step::StealNext),
         1 => Just(Step::StealBatch),
+        1 => Just(Step::StealOlder),
     ];
-    proptest::collection::vec(step, 0..200)
+    proptest::collection::vec(step, 0..400)
 }
 
 proptest! {
@@ -75,6 +81,7 @@ proptest! {
     fn the_run_queue_does_as_its_model(steps in steps()) {
         let (core, remote) = Core::new(0, 0, pool());
         let (mut queue, mut next, mut in_a_row) = (VecDeque::new(), None, 0);
+        let (mut backlog, mut queued_in_a_row) = (VecDeque::new(), 0);
         for step in steps {
             match step {
                 Step::PutNext => {
@@ -88,6 +95,12 @@ proptest! {
                     core.queue.push(runnable);
                     queue.push_back(id);
                 }
+                Step::PushFresh => {
+                    let (runnable, id, _) = numbered();
+                    let queued = core.push_fresh(&remote, runnable);
+                    if queue.len() < QUEUE_SHORT { queue.push_back(id) } else { backlog.push_back(id) }
+                    prop_assert_eq!(queued, queue.len() + backlog.len());
+                }
                 Step::Pop => {
                     let from_next = next.take();
                     let expected = if from_next.is_some() && in_a_row < NEXT_IN_A_ROW_MAX {
@@ -96,9 +109,22 @@ proptest! {
                     } else {
                         in_a_row = 0;
                         queue.extend(from_next);
-                        queue.pop_front()
+                        let turn_of_backlog = queue.is_empty() || queued_in_a_row == QUEUED_IN_A_ROW_MAX;
+                        if backlog.is_empty() {
+                            queue.pop_front()
+                        } else if turn_of_backlog {
+                            queued_in_a_row = 0;
+                            backlog.pop_back()
+                        } else {
+                            queued_in_a_row += 1;
+                            queue.pop_front()
+                        }
                     };
                     prop_assert_eq!(core.pop(&remote).as_ref().map(id), expected);
+                }
+                Step::ServeOldest => {
+                    core.serve_oldest(&remote);
+                    queue.extend(backlog.pop_front());
                 }
                 Step::StealNext => prop_assert_eq!(remote.steal_next().as_ref().map(id), next.take()),
                 Step::StealBatch => {
@@ -109,8 +135,14 @@ proptest! {
                         prop_assert_eq!(Some(id(&runnable)), queue.pop_front());
                     }
                 }
+                Step::StealOlder => {
+                    for runnable in remote.backlog.older_half() {
+                        prop_assert_eq!(Some(id(&runnable)), backlog.pop_front());
+                    }
+                }
             }
             prop_assert_eq!(core.queue.len(), queue.len());
+            prop_assert_eq!(remote.queued(), queue.len() + backlog.len());
         }
     }
 }
@@ -133,6 +165,61 @@ fn the_next_slot_gives_the_queue_its_turn() {
     }
 }
 
+/// Spawns so many that the queue is no longer short, and returns the numbers of all who are in the backlog.
+fn fill(core: &Core, remote: &Remote, backlog: usize) -> Vec<u64> {
+    let spawned: Vec<u64> = (0..QUEUE_SHORT + backlog)
+        .map(|_| {
+            let (runnable, id, _) = numbered();
+            core.push_fresh(remote, runnable);
+            id
+        })
+        .collect();
+    spawned[QUEUE_SHORT..].to_vec()
+}
+
+#[test]
+fn a_few_start_in_the_order_in_which_they_were_spawned() {
+    let (core, remote) = Core::new(0, 0, pool());
+    let few: Vec<u64> = (0..QUEUE_SHORT)
+        .map(|_| {
+            let (runnable, id, _) = numbered();
+            core.push_fresh(&remote, runnable);
+            id
+        })
+        .collect();
+    let started: Vec<u64> = std::iter::from_fn(|| core.pop(&remote)).map(|runnable| id(&runnable)).collect();
+    assert_eq!(started, few);
+}
+
+#[test]
+fn those_who_yield_for_ever_keep_nobody_in_the_backlog_waiting() {
+    let (core, remote) = Core::new(0, 0, pool());
+    let mut waiting = fill(&core, &remote, 100);
+    let mut picks = 0;
+    while !waiting.is_empty() {
+        let picked = core.pop(&remote).expect("they yield");
+        waiting.retain(|waiting| *waiting != id(&picked));
+        core.queue.push(picked);
+        picks += 1;
+        assert!(picks <= 100 * (QUEUED_IN_A_ROW_MAX + 1), "{} wait in vain", waiting.len());
+    }
+}
+
+#[test]
+fn the_oldest_has_its_turn_though_younger_ones_never_cease() {
+    let (core, remote) = Core::new(0, 0, pool());
+    let oldest = fill(&core, &remote, 10)[0];
+    core.serve_oldest(&remote);
+    for _ in 0..=2 * QUEUE_SHORT {
+        let (runnable, _, _) = numbered();
+        core.push_fresh(&remote, runnable);
+        if core.pop(&remote).is_some_and(|picked| id(&picked) == oldest) {
+            return;
+        }
+    }
+    panic!("the oldest was not picked");
+}
+
 #[test]
 fn thieves_and_the_owner_take_everything_once() {
     const COUNT: u64 = 2_000;
@@ -147,7 +234,8 @@ fn thieves_and_the_owner_take_everything_once() {
                         let last = done.load(Ordering::Acquire);
                         let batch = remote.stealer.steal_batch_and_pop(&mine).success();
                         let before = taken.len();
-                        let stolen = batch.into_iter().chain(remote.steal_next());
+                        let older = remote.backlog.older_half();
+                        let stolen = batch.into_iter().chain(remote.steal_next()).chain(older);
                         taken.extend(
                             stolen.chain(std::iter::from_fn(|| mine.pop())).map(|runnable| id(&runnable)),
                         );
@@ -161,10 +249,17 @@ fn thieves_and_the_owner_take_everything_once() {
         let mut taken = Vec::new();
         for number in 0..COUNT {
             let (runnable, _, _) = numbered();
-            if number % 2 == 0 {
-                core.put_next(&remote, runnable);
-            } else {
-                core.queue.push(runnable);
+            match number % 4 {
+                0 => {
+                    core.put_next(&remote, runnable);
+                },
+                1 => core.queue.push(runnable),
+                _ => {
+                    core.push_fresh(&remote, runnable);
+                },
+            }
+            if number % 50 == 0 {
+                core.serve_oldest(&remote);
             }
             if number % 3 == 0 {
                 taken.extend(core.pop(&remote).as_ref().map(id));
