@@ -1,12 +1,18 @@
-//! The backlog of a worker: coroutines that wait for their first run, where its queue is not short.
+//! Backlogs: where coroutines wait that do not go to a worker's queue. A worker has two.
 //!
-//! The owner takes the newest: so a tree of coroutines is walked in depth, and few of its stacks are in use at a time. At
-//! each of its looks around it moves the oldest one to its queue, so that none starves. Thieves take the oldest: they are
-//! what is nearest to a tree's root, and have waited longest.
+//! | backlog | who waits in it | the owner takes | thieves take |
+//! |---------|-----------------|-----------------|--------------|
+//! | `crowd` | those for whom the queue has no room | the oldest, a batch at a time, when the queue is empty | the same, when the queue is empty |
+//! | `fresh` | those who were spawned while the queue was not short | the newest; the oldest at each look around | the older half |
 //!
-//! A lock, and no deque of crossbeam's: that one lets its owner take from one end alone, and taking from the other as a
-//! thief pins an epoch, which would be a note in the thread-locals of each coroutine that ever runs. Nobody holds the lock
-//! for longer than it takes to move a batch.
+//! The newest of the fresh: so a tree of coroutines is walked in depth, and few of its stacks are in use at a time. The
+//! oldest now and then, so that none starves. Thieves take what has waited longest and is nearest to a tree's root.
+//!
+//! **Why a lock, and no deque of crossbeam's.** Its owner can take from one end alone. And where it grows or shrinks, or is
+//! stolen from, it pins an epoch: that leaves two kilobytes and a note in the calling thread's thread-locals, and whoever
+//! flushes goes through all notes. Between two coroutines the thread-locals are a coroutine's, so there would be as many
+//! as coroutines. So the queue never has more than fit into it when it is new, and its owner never steals. Nobody holds the
+//! lock for longer than it takes to move a batch.
 //!
 //! `len` beside it may be read by anybody, and lags behind by no more than a call that is under way: whoever has pushed and
 //! passes a fence, as the [idle protocol](crate::idle) asks, is seen by whoever has passed one before it looks.
@@ -17,8 +23,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tarae_context::errno::KeepErrno;
 
-/// How many a thief takes at most.
-const BATCH_MAX: usize = 32;
+/// How many leave it together at most.
+pub(crate) const BATCH_MAX: usize = 32;
 
 /// Below this much room it does not shrink.
 const ROOM_MIN: usize = 64;
@@ -47,7 +53,7 @@ impl<T> Backlog<T> {
         self.len() == 0
     }
 
-    /// Adds one. The owner's.
+    /// Adds one.
     pub(crate) fn push(&self, value: T) {
         self.change(|waiting| waiting.push_back(value));
     }
@@ -62,20 +68,24 @@ impl<T> Backlog<T> {
         if self.is_empty() { None } else { self.change(VecDeque::pop_front) }
     }
 
-    /// Takes the older half, a batch at most, the oldest first.
-    pub(crate) fn older_half(&self) -> Vec<T> {
-        if self.is_empty() {
-            return Vec::new();
+    /// Takes the oldest ones, the oldest first: a batch at most. `into` is called under the lock.
+    pub(crate) fn batch(&self, into: impl FnMut(T)) {
+        if !self.is_empty() {
+            self.change(|waiting| {
+                let most = waiting.len().min(BATCH_MAX);
+                waiting.drain(..most).for_each(into);
+            });
         }
-        self.change(|waiting| {
-            let half = waiting.len().div_ceil(2).min(BATCH_MAX);
-            waiting.drain(..half).collect()
-        })
     }
 
-    /// Takes all, the oldest first.
-    pub(crate) fn drain(&self) -> VecDeque<T> {
-        self.change(std::mem::take)
+    /// As [`batch`](Self::batch), and no more than half of all, rounded up.
+    pub(crate) fn older_half(&self, into: impl FnMut(T)) {
+        if !self.is_empty() {
+            self.change(|waiting| {
+                let half = waiting.len().div_ceil(2).min(BATCH_MAX);
+                waiting.drain(..half).for_each(into);
+            });
+        }
     }
 
     #[inline]

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-use crossbeam_deque::{Stealer, Worker as Deque};
+use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
 use tarae_context::{Cache, Pool};
 use tarae_task::{Runnable, Watch};
 
-use crate::backlog::Backlog;
+use crate::backlog::{BATCH_MAX, Backlog};
 use crate::budget::{Budget, Turn};
 use crate::clock::Stamping;
 use crate::counters::count;
@@ -24,20 +24,29 @@ use crate::next_slot::{Filled, NextSlot};
 /// would otherwise keep everybody else waiting.
 const NEXT_IN_A_ROW_MAX: u32 = 16;
 
-/// How many coroutines in a row may come from the queue while some wait for their first run in the backlog.
+/// How many coroutines in a row may come from the queue while some wait for their first run beside it.
 const QUEUED_IN_A_ROW_MAX: u32 = 16;
 
-/// How many may wait in the queue before a coroutine that is spawned goes to the backlog. Up to here they start in the order
-/// in which they were spawned; and so many branches of a tree are walked side by side.
+/// The most that the queue holds: what fits into crossbeam's deque before it grows for the first time. Why it must not:
+/// [`backlog`](crate::backlog).
+const QUEUE_MAX: usize = 64;
+
+/// How many may wait in the queue before one that is spawned waits beside it. Up to here they start in the order in which they
+/// were spawned; and so many branches of a tree are walked side by side.
 const QUEUE_SHORT: usize = 32;
+
+// What a thief takes fits into its queue, which is empty then.
+const _: () = assert!(2 * BATCH_MAX <= QUEUE_MAX);
 
 /// The part of a worker that other threads reach.
 pub(crate) struct Remote {
-    pub(crate) stealer: Stealer<Runnable>,
+    stealer: Stealer<Runnable>,
     /// The last one woken on this worker: it runs next, while what it needs is warm.
     next: NextSlot<Runnable>,
-    /// Those who were spawned while the queue was not short.
-    pub(crate) backlog: Backlog<Runnable>,
+    /// Those who wait behind the queue.
+    crowd: Backlog<Runnable>,
+    /// Those who wait for a first run beside it.
+    fresh: Backlog<Runnable>,
     /// Who drives the worker, as the monitor sees it; nobody before and after, or while there is no thread for it.
     watch: Mutex<Option<Watch<Core>>>,
     /// The kernel's number of the thread that drives the worker.
@@ -54,9 +63,26 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// How many wait in the queue and in the backlog.
+    /// How many wait, but for the next slot.
     pub(crate) fn queued(&self) -> usize {
-        self.stealer.len() + self.backlog.len()
+        self.stealer.len() + self.crowd.len() + self.fresh.len()
+    }
+
+    /// Moves a part of what waits to the thief's queue, which is empty, and returns the first: half of the queue, and of those
+    /// who wait for a first run the oldest, as the owner may be long in coming to them.
+    pub(crate) fn steal(&self, thief: &Core) -> Option<Runnable> {
+        let first = until_certain(|| self.stealer.steal_batch_and_pop(&thief.queue));
+        if first.is_none() {
+            // The owner has not come to it.
+            self.crowd.batch(|runnable| thief.queue.push(runnable));
+        }
+        self.fresh.older_half(|runnable| thief.queue.push(runnable));
+        first.or_else(|| thief.queue.pop())
+    }
+
+    /// Takes all that waits, but for the next slot, one after the other. When nobody drives the worker any more.
+    pub(crate) fn take_any(&self) -> Option<Runnable> {
+        until_certain(|| self.stealer.steal()).or_else(|| self.crowd.oldest()).or_else(|| self.fresh.oldest())
     }
 
     /// Takes what the owner has not come to.
@@ -109,7 +135,8 @@ pub(crate) struct Core {
     /// The number of its scheduler.
     pub(crate) scheduler: usize,
     pub(crate) worker: usize,
-    pub(crate) queue: Deque<Runnable>,
+    /// [`QUEUE_MAX`] at most.
+    queue: Deque<Runnable>,
     pub(crate) cache: RefCell<Cache>,
     next_filled: Filled,
     next_in_a_row: Cell<u32>,
@@ -130,7 +157,8 @@ impl Core {
         let remote = Remote {
             stealer: queue.stealer(),
             next: NextSlot::new(),
-            backlog: Backlog::new(),
+            crowd: Backlog::new(),
+            fresh: Backlog::new(),
             watch: Mutex::new(None),
             thread: AtomicI32::new(0),
             turn: Turn::default(),
@@ -159,34 +187,56 @@ impl Core {
     pub(crate) fn put_next(&self, remote: &Remote, runnable: Runnable) -> bool {
         match remote.next.put(&self.next_filled, runnable) {
             Some(displaced) => {
-                self.queue.push(displaced);
+                self.push(remote, displaced);
                 true
             }
             None => false,
         }
     }
 
-    /// Queues a coroutine that was just spawned, and returns how many wait now.
-    pub(crate) fn push_fresh(&self, remote: &Remote, runnable: Runnable) -> usize {
-        if self.queue.len() < QUEUE_SHORT {
+    /// Queues a coroutine behind all that are queued.
+    #[inline]
+    pub(crate) fn push(&self, remote: &Remote, runnable: Runnable) {
+        if remote.crowd.is_empty() && self.queue.len() < QUEUE_MAX {
             self.queue.push(runnable);
         } else {
-            remote.backlog.push(runnable);
+            remote.crowd.push(runnable);
+        }
+    }
+
+    /// Queues a coroutine that was just spawned, and returns how many wait now.
+    pub(crate) fn push_fresh(&self, remote: &Remote, runnable: Runnable) -> usize {
+        if self.queue.len() < QUEUE_SHORT && remote.crowd.is_empty() {
+            self.queue.push(runnable);
+        } else {
+            remote.fresh.push(runnable);
         }
         self.queued(remote)
     }
 
-    /// How many wait in the queue and in the backlog.
+    /// How many wait, but for the next slot.
     pub(crate) fn queued(&self, remote: &Remote) -> usize {
-        self.queue.len() + remote.backlog.len()
+        self.queue.len() + remote.crowd.len() + remote.fresh.len()
     }
 
-    /// Gives the one its turn that has waited longest in the backlog: it goes to the end of the queue.
+    /// Gives a batch of what was injected its turn: it goes behind the queue. Returns how many.
+    pub(crate) fn serve_injected(&self, remote: &Remote, injector: &Injector<Runnable>) -> usize {
+        let batch = (0..BATCH_MAX).map_while(|_| until_certain(|| injector.steal()));
+        batch.map(|runnable| self.push(remote, runnable)).count()
+    }
+
+    /// Takes a batch of what was injected, if nothing is queued here, and returns the first.
+    pub(crate) fn fetch_injected(&self, injector: &Injector<Runnable>) -> Option<Runnable> {
+        until_certain(|| injector.steal_batch_with_limit_and_pop(&self.queue, BATCH_MAX))
+    }
+
+    /// Gives the one its turn that has waited longest for a first run: it goes behind the queue.
     pub(crate) fn serve_oldest(&self, remote: &Remote) {
-        remote.backlog.oldest().into_iter().for_each(|runnable| self.queue.push(runnable));
+        remote.fresh.oldest().into_iter().for_each(|runnable| self.push(remote, runnable));
     }
 
-    /// Takes the next coroutine of this worker: from the next slot, or, in its turn, from the queue, or from the backlog.
+    /// Takes the next coroutine of this worker: from the next slot, or, in its turn, from the queue, or of those who wait for a
+    /// first run the newest.
     #[inline]
     pub(crate) fn pop(&self, remote: &Remote) -> Option<Runnable> {
         if let Some(runnable) = remote.next.take(&self.next_filled) {
@@ -195,27 +245,50 @@ impl Core {
                 self.next_in_a_row.set(in_a_row);
                 return Some(runnable);
             }
-            self.queue.push(runnable);
+            self.push(remote, runnable);
         }
         self.next_in_a_row.set(0);
-        if remote.backlog.is_empty() {
-            return self.queue.pop();
+        if remote.fresh.is_empty() {
+            return self.pop_queued(remote);
         }
         let in_a_row = self.queued_in_a_row.get() + 1;
         if in_a_row <= QUEUED_IN_A_ROW_MAX
-            && let Some(runnable) = self.queue.pop()
+            && let Some(runnable) = self.pop_queued(remote)
         {
             self.queued_in_a_row.set(in_a_row);
             return Some(runnable);
         }
         self.queued_in_a_row.set(0);
         // A thief may have been faster.
-        remote.backlog.newest().or_else(|| self.queue.pop())
+        remote.fresh.newest().or_else(|| self.pop_queued(remote))
+    }
+
+    #[inline]
+    fn pop_queued(&self, remote: &Remote) -> Option<Runnable> {
+        let popped = self.queue.pop();
+        if popped.is_some() || remote.crowd.is_empty() { popped } else { self.refill(remote) }
+    }
+
+    #[cold]
+    fn refill(&self, remote: &Remote) -> Option<Runnable> {
+        remote.crowd.batch(|runnable| self.queue.push(runnable));
+        self.queue.pop()
     }
 
     /// Whether others wait for their turn on this worker.
     pub(crate) fn has_queued(&self, remote: &Remote) -> bool {
         self.queued(remote) > 0 || self.next_filled.is_set()
+    }
+}
+
+/// Repeats a steal that lost a race. Each loss is another thread's success.
+pub(crate) fn until_certain(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
+    loop {
+        match steal() {
+            Steal::Success(runnable) => return Some(runnable),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
     }
 }
 

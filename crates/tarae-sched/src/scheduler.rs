@@ -321,11 +321,11 @@ impl<W: Wait> Shared<W> {
         if let Some(weight) = core.stamping.count() {
             runnable.stamp(self.clock.stamp(weight));
         }
+        let remote = &self.remotes[core.worker];
         if core.in_batch.get() {
-            core.queue.push(runnable);
+            core.push(remote, runnable);
             return;
         }
-        let remote = &self.remotes[core.worker];
         let tell = match cause {
             // Whoever was woken last runs next, while what it needs is warm; nobody is told of it.
             Cause::Woken => core.put_next(remote, runnable) && core.queued(remote).is_power_of_two(),

@@ -11,8 +11,8 @@ enum Step {
     Push,
     Newest,
     Oldest,
+    Batch,
     OlderHalf,
-    Drain,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -21,7 +21,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         15 => Just(Step::Newest),
         5 => Just(Step::Oldest),
         2 => Just(Step::OlderHalf),
-        1 => Just(Step::Drain),
+        1 => Just(Step::Batch),
     ];
     proptest::collection::vec(step, 0..400)
 }
@@ -38,15 +38,19 @@ proptest! {
                 }
                 Step::Newest => prop_assert_eq!(backlog.newest(), model.pop_back()),
                 Step::Oldest => prop_assert_eq!(backlog.oldest(), model.pop_front()),
-                Step::OlderHalf => {
-                    let taken = backlog.older_half();
-                    prop_assert!(taken.len() <= BATCH_MAX);
-                    prop_assert!(taken.len() == BATCH_MAX || taken.len() == model.len().div_ceil(2));
-                    for value in taken {
-                        prop_assert_eq!(Some(value), model.pop_front());
-                    }
+                Step::Batch => {
+                    let mut taken = Vec::new();
+                    backlog.batch(|value| taken.push(value));
+                    let expected: Vec<u32> = model.drain(..model.len().min(BATCH_MAX)).collect();
+                    prop_assert_eq!(taken, expected);
                 }
-                Step::Drain => prop_assert_eq!(backlog.drain(), std::mem::take(&mut model)),
+                Step::OlderHalf => {
+                    let mut taken = Vec::new();
+                    backlog.older_half(|value| taken.push(value));
+                    let half = model.len().div_ceil(2).min(BATCH_MAX);
+                    let expected: Vec<u32> = model.drain(..half).collect();
+                    prop_assert_eq!(taken, expected);
+                }
             }
             prop_assert_eq!(backlog.len(), model.len());
         }
@@ -74,7 +78,7 @@ fn all_who_take_at_once_get_each_value_once() {
                     loop {
                         let last = done.load(Ordering::Acquire);
                         let before = taken.len();
-                        taken.extend(backlog.older_half());
+                        backlog.older_half(|value| taken.push(value));
                         if last && taken.len() == before {
                             return taken;
                         }
