@@ -33,7 +33,7 @@ mod tests {
     /// As the pool's loop: mends `shortages` of them, then ends.
     fn fill(stock: &Stock<()>, shortages: usize) {
         for _ in 0..shortages {
-            stock.await_shortage(false);
+            let _ = stock.await_call(false);
             while stock.add(()) {}
         }
     }
@@ -117,9 +117,9 @@ mod tests {
             let filler = thread::spawn({
                 let (stock, called) = (stock.clone(), called.clone());
                 move || {
-                    stock.await_shortage(false);
+                    let _ = stock.await_call(false);
                     // It could make none.
-                    stock.await_shortage(true);
+                    let _ = stock.await_call(true);
                     assert!(called.load(Relaxed), "nobody called");
                     while stock.add(()) {}
                 }
