@@ -262,7 +262,7 @@ impl Context {
 
     /// Asks the processor for the lines that a call touches first, of the identity and of the stack. It reads where they are,
     /// so [`prefetch_inner`](Self::prefetch_inner) had better been called some time before.
-    pub(crate) fn prefetch(&self) {
+    pub fn prefetch(&self) {
         /// How far the thread-locals reach down from the thread pointer that every call touches.
         const IDENTITY_BYTES: usize = 512;
         /// How far the frames of a shallow call reach down from the top of the stack.
@@ -273,7 +273,7 @@ impl Context {
     }
 
     /// Asks the processor for what says where everything else is.
-    pub(crate) fn prefetch_inner(&self) {
+    pub fn prefetch_inner(&self) {
         prefetch(self.inner.as_ptr().addr(), size_of::<Inner>());
     }
 

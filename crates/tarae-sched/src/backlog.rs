@@ -68,17 +68,17 @@ impl<T> Backlog<T> {
         if self.is_empty() { None } else { self.change(VecDeque::pop_front) }
     }
 
-    /// Takes the oldest ones, the oldest first: a batch at most. `into` is called under the lock.
-    pub(crate) fn batch(&self, into: impl FnMut(T)) {
+    /// Takes the oldest ones, the oldest first, `most` at most. `into` is called under the lock.
+    pub(crate) fn batch(&self, most: usize, into: impl FnMut(T)) {
         if !self.is_empty() {
             self.change(|waiting| {
-                let most = waiting.len().min(BATCH_MAX);
+                let most = most.min(waiting.len());
                 waiting.drain(..most).for_each(into);
             });
         }
     }
 
-    /// As [`batch`](Self::batch), and no more than half of all, rounded up.
+    /// As [`batch`](Self::batch), and of half of all, rounded up, what makes a batch.
     pub(crate) fn older_half(&self, into: impl FnMut(T)) {
         if !self.is_empty() {
             self.change(|waiting| {

@@ -35,6 +35,9 @@ const QUEUE_MAX: usize = 64;
 /// were spawned; and so many branches of a tree are walked side by side.
 const QUEUE_SHORT: usize = 32;
 
+/// How many come to the queue at a time, when it is empty. So many fit into the first cache with all that they touch first.
+const REFILL: usize = 16;
+
 // What a thief takes fits into its queue, which is empty then.
 const _: () = assert!(2 * BATCH_MAX <= QUEUE_MAX);
 
@@ -74,7 +77,7 @@ impl Remote {
         let first = until_certain(|| self.stealer.steal_batch_and_pop(&thief.queue));
         if first.is_none() {
             // The owner has not come to it.
-            self.crowd.batch(|runnable| thief.queue.push(runnable));
+            self.crowd.batch(BATCH_MAX, |runnable| thief.queue.push(runnable));
         }
         self.fresh.older_half(|runnable| thief.queue.push(runnable));
         first.or_else(|| thief.queue.pop())
@@ -204,10 +207,16 @@ impl Core {
         }
     }
 
+    /// Queues one of many that were woken together. They go the long way, and on it what they need is fetched.
+    pub(crate) fn push_of_many(&self, remote: &Remote, runnable: Runnable) {
+        runnable.prefetch_context();
+        remote.crowd.push(runnable);
+    }
+
     /// Queues a coroutine that was just spawned, and returns how many wait now.
     pub(crate) fn push_fresh(&self, remote: &Remote, runnable: Runnable) -> usize {
-        if self.queue.len() < QUEUE_SHORT && remote.crowd.is_empty() {
-            self.queue.push(runnable);
+        if self.queue.len() + remote.crowd.len() < QUEUE_SHORT {
+            self.push(remote, runnable);
         } else {
             remote.fresh.push(runnable);
         }
@@ -271,7 +280,10 @@ impl Core {
 
     #[cold]
     fn refill(&self, remote: &Remote) -> Option<Runnable> {
-        remote.crowd.batch(|runnable| self.queue.push(runnable));
+        remote.crowd.batch(REFILL, |runnable| {
+            runnable.prefetch();
+            self.queue.push(runnable);
+        });
         self.queue.pop()
     }
 

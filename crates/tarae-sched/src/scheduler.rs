@@ -323,7 +323,7 @@ impl<W: Wait> Shared<W> {
         }
         let remote = &self.remotes[core.worker];
         if core.in_batch.get() {
-            core.push(remote, runnable);
+            core.push_of_many(remote, runnable);
             return;
         }
         let tell = match cause {

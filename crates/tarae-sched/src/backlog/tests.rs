@@ -40,7 +40,7 @@ proptest! {
                 Step::Oldest => prop_assert_eq!(backlog.oldest(), model.pop_front()),
                 Step::Batch => {
                     let mut taken = Vec::new();
-                    backlog.batch(|value| taken.push(value));
+                    backlog.batch(BATCH_MAX, |value| taken.push(value));
                     let expected: Vec<u32> = model.drain(..model.len().min(BATCH_MAX)).collect();
                     prop_assert_eq!(taken, expected);
                 }

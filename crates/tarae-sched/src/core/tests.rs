@@ -54,6 +54,7 @@ fn id(runnable: &Runnable) -> u64 {
 enum Step {
     PutNext,
     Push,
+    PushOfMany,
     PushFresh,
     Pop,
     ServeOldest,
@@ -65,6 +66,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => Just(Step::PutNext),
         10 => Just(Step::Push),
+        3 => Just(Step::PushOfMany),
         10 => Just(Step::PushFresh),
         12 => Just(Step::Pop),
         1 => Just(Step::ServeOldest),
@@ -95,11 +97,15 @@ proptest! {
                     core.push(&remote, runnable);
                     queue.push_back(id);
                 }
+                Step::PushOfMany => {
+                    let (runnable, id, _) = numbered();
+                    core.push_of_many(&remote, runnable);
+                    queue.push_back(id);
+                }
                 Step::PushFresh => {
-                    let crowd_empty = remote.crowd.is_empty();
                     let (runnable, id, _) = numbered();
                     let queued = core.push_fresh(&remote, runnable);
-                    if queue.len() < QUEUE_SHORT && crowd_empty { queue.push_back(id) } else { fresh.push_back(id) }
+                    if queue.len() < QUEUE_SHORT { queue.push_back(id) } else { fresh.push_back(id) }
                     prop_assert_eq!(queued, queue.len() + fresh.len());
                 }
                 Step::Pop => {
