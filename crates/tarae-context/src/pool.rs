@@ -333,6 +333,7 @@ impl Cache {
     pub fn take(&mut self) -> io::Result<Context> {
         if self.contexts.is_empty() {
             self.pool.take_into(CACHE_STEP, &mut self.contexts)?;
+            self.contexts.iter().for_each(Context::look_up);
             self.fetched = self.contexts.len();
         }
         let taken = self.contexts.pop().expect("take_into adds at least one");

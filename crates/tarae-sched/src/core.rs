@@ -280,10 +280,16 @@ impl Core {
 
     #[cold]
     fn refill(&self, remote: &Remote) -> Option<Runnable> {
-        remote.crowd.batch(REFILL, |runnable| {
+        let mut batch = [const { None }; REFILL];
+        let mut places = batch.iter_mut();
+        remote
+            .crowd
+            .batch(REFILL, |runnable| *places.next().expect("it is no more than that") = Some(runnable));
+        batch.iter().flatten().for_each(Runnable::look_up);
+        for runnable in batch.into_iter().flatten() {
             runnable.prefetch();
             self.queue.push(runnable);
-        });
+        }
         self.queue.pop()
     }
 

@@ -84,7 +84,8 @@ impl<W: Wait> Scheduler<W> {
     pub fn clear(&self) -> Result<(), LeftBehind> {
         let shared = &self.shared;
         shared.wait.close();
-        std::iter::from_fn(|| until_certain(|| shared.injector.steal())).for_each(|runnable| shared.abandon(runnable));
+        std::iter::from_fn(|| until_certain(|| shared.injector.steal()))
+            .for_each(|runnable| shared.abandon(runnable));
         // What is queued behind a coroutine that does not stop.
         for remote in &shared.remotes {
             std::iter::from_fn(|| remote.take_any()).for_each(|runnable| shared.abandon(runnable));

@@ -222,8 +222,7 @@ impl<W: Wait> Turn<'_, W> {
 
     /// The look after the announcement: is anything queued anywhere?
     fn second_look(&self) -> bool {
-        !self.shared.injector.is_empty()
-            || self.shared.remotes.iter().any(|remote| remote.queued() > 0)
+        !self.shared.injector.is_empty() || self.shared.remotes.iter().any(|remote| remote.queued() > 0)
     }
 }
 

@@ -137,20 +137,29 @@ impl Runnable {
         unsafe { &*self.header().context.get() }.is_some()
     }
 
-    /// Asks the processor for what a run will touch first, if it has run before: where many wait, it is out of all caches. A
-    /// hint. Who has asked by [`prefetch_context`](Self::prefetch_context) some time before does not wait here.
-    #[inline]
-    pub fn prefetch(&self) {
-        if self.has_started() {
-            self.context().prefetch();
-        }
-    }
-
-    /// Asks the processor for what says where the rest is.
+    /// Has the processor find what a run will touch first, if it has run before: where many wait, it is out of all caches.
+    /// The first of three steps: this one, some time later [`look_up`](Self::look_up), then [`prefetch`](Self::prefetch). Each
+    /// changes nothing but speed, and is for several in a row: then they wait together.
     #[inline]
     pub fn prefetch_context(&self) {
         if self.has_started() {
             self.context().prefetch_inner();
+        }
+    }
+
+    /// The second step.
+    #[inline]
+    pub fn look_up(&self) {
+        if self.has_started() {
+            self.context().look_up();
+        }
+    }
+
+    /// The third step.
+    #[inline]
+    pub fn prefetch(&self) {
+        if self.has_started() {
+            self.context().prefetch();
         }
     }
 

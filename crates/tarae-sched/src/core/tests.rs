@@ -253,11 +253,11 @@ fn thieves_and_the_owner_take_everything_once() {
             match number % 4 {
                 0 => {
                     core.put_next(&remote, runnable);
-                },
+                }
                 1 => core.queue.push(runnable),
                 _ => {
                     core.push_fresh(&remote, runnable);
-                },
+                }
             }
             if number % 50 == 0 {
                 core.serve_oldest(&remote);
