@@ -7,6 +7,8 @@
 //! ```text
 //!            ┌── next slot: the last one woken here, runs first, can be stolen
 //!  worker ───┼── local queue: first in first out, half of it can be stolen
+//!            ├── crowd: what does not fit into the queue
+//!            ├── fresh: where many wait for a first run, newest first; thieves take the oldest
 //!            └── what it waits on when there is nothing to do (trait Wait, above)
 //!  shared ───── injector: from kernel threads and other runtimes
 //! ```
@@ -18,7 +20,7 @@
 //! | [`pace`] | how often a busy worker looks around |
 //! | [`core`] | what a worker owns, and lends as its seat |
 //! | [`next_slot`] | the coroutine that runs next, and can be stolen: model-checked |
-//! | [`backlog`] | who waits for a first run, beyond a short queue |
+//! | [`backlog`] | who waits behind the queue, and for a first run beside it |
 //! | [`budget`] | what a coroutine that never waits has used of its turn |
 //! | [`idle`] | who may sleep and who must wake whom: one protocol, model-checked |
 //! | [`monitor`] | looks after workers whose coroutine does not come back |
