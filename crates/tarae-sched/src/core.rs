@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
-use crossbeam_deque::{Injector, Steal, Stealer, Worker as Deque};
+use crossbeam_deque::Injector;
 use tarae_context::{Cache, Pool};
 use tarae_task::{Runnable, Watch};
 
@@ -19,6 +19,7 @@ use crate::clock::Stamping;
 use crate::counters::count;
 use crate::histogram::Recorder;
 use crate::next_slot::{Filled, NextSlot};
+use crate::queue::{Queue, Thieves, until_certain};
 
 /// How many coroutines in a row may come from the next slot before the queue has its turn. Two that wake each other
 /// would otherwise keep everybody else waiting.
@@ -27,10 +28,6 @@ const NEXT_IN_A_ROW_MAX: u32 = 16;
 /// How many coroutines in a row may come from the queue while some wait for their first run beside it.
 const QUEUED_IN_A_ROW_MAX: u32 = 16;
 
-/// The most that the queue holds: what fits into crossbeam's deque before it grows for the first time. Why it must not:
-/// [`backlog`](crate::backlog).
-const QUEUE_MAX: usize = 64;
-
 /// How many may wait in the queue before one that is spawned waits beside it. Up to here they start in the order in which they
 /// were spawned; and so many branches of a tree are walked side by side.
 const QUEUE_SHORT: usize = 32;
@@ -38,12 +35,9 @@ const QUEUE_SHORT: usize = 32;
 /// How many come to the queue at a time, when it is empty. So many fit into the first cache with all that they touch first.
 const REFILL: usize = 16;
 
-// What a thief takes fits into its queue, which is empty then.
-const _: () = assert!(2 * BATCH_MAX <= QUEUE_MAX);
-
 /// The part of a worker that other threads reach.
 pub(crate) struct Remote {
-    stealer: Stealer<Runnable>,
+    queue: Thieves<Runnable>,
     /// The last one woken on this worker: it runs next, while what it needs is warm.
     next: NextSlot<Runnable>,
     /// Those who wait behind the queue.
@@ -68,24 +62,25 @@ pub(crate) struct Remote {
 impl Remote {
     /// How many wait, but for the next slot.
     pub(crate) fn queued(&self) -> usize {
-        self.stealer.len() + self.crowd.len() + self.fresh.len()
+        self.queue.len() + self.crowd.len() + self.fresh.len()
     }
 
     /// Moves a part of what waits to the thief's queue, which is empty, and returns the first: half of the queue, and of those
     /// who wait for a first run the oldest, as the owner may be long in coming to them.
     pub(crate) fn steal(&self, thief: &Core) -> Option<Runnable> {
-        let first = until_certain(|| self.stealer.steal_batch_and_pop(&thief.queue));
+        let first = self.queue.steal(&thief.queue);
+        let push = |runnable| thief.queue.push(runnable).expect("two batches fit into an empty queue");
         if first.is_none() {
             // The owner has not come to it.
-            self.crowd.batch(BATCH_MAX, |runnable| thief.queue.push(runnable));
+            self.crowd.batch(BATCH_MAX, push);
         }
-        self.fresh.older_half(|runnable| thief.queue.push(runnable));
+        self.fresh.older_half(push);
         first.or_else(|| thief.queue.pop())
     }
 
     /// Takes all that waits, but for the next slot, one after the other. When nobody drives the worker any more.
     pub(crate) fn take_any(&self) -> Option<Runnable> {
-        until_certain(|| self.stealer.steal()).or_else(|| self.crowd.oldest()).or_else(|| self.fresh.oldest())
+        self.queue.steal_one().or_else(|| self.crowd.oldest()).or_else(|| self.fresh.oldest())
     }
 
     /// Takes what the owner has not come to.
@@ -138,8 +133,7 @@ pub(crate) struct Core {
     /// The number of its scheduler.
     pub(crate) scheduler: usize,
     pub(crate) worker: usize,
-    /// [`QUEUE_MAX`] at most.
-    queue: Deque<Runnable>,
+    queue: Queue<Runnable>,
     pub(crate) cache: RefCell<Cache>,
     next_filled: Filled,
     next_in_a_row: Cell<u32>,
@@ -156,9 +150,9 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(scheduler: usize, worker: usize, pool: &'static Pool) -> (Box<Core>, Remote) {
-        let queue = Deque::new_fifo();
+        let queue = Queue::new();
         let remote = Remote {
-            stealer: queue.stealer(),
+            queue: queue.thieves(),
             next: NextSlot::new(),
             crowd: Backlog::new(),
             fresh: Backlog::new(),
@@ -200,9 +194,8 @@ impl Core {
     /// Queues a coroutine behind all that are queued.
     #[inline]
     pub(crate) fn push(&self, remote: &Remote, runnable: Runnable) {
-        if remote.crowd.is_empty() && self.queue.len() < QUEUE_MAX {
-            self.queue.push(runnable);
-        } else {
+        let left = if remote.crowd.is_empty() { self.queue.push(runnable) } else { Err(runnable) };
+        if let Err(runnable) = left {
             remote.crowd.push(runnable);
         }
     }
@@ -236,7 +229,7 @@ impl Core {
 
     /// Takes a batch of what was injected, if nothing is queued here, and returns the first.
     pub(crate) fn fetch_injected(&self, injector: &Injector<Runnable>) -> Option<Runnable> {
-        until_certain(|| injector.steal_batch_with_limit_and_pop(&self.queue, BATCH_MAX))
+        self.queue.fetch(injector, BATCH_MAX)
     }
 
     /// Gives the one its turn that has waited longest for a first run: it goes behind the queue.
@@ -288,7 +281,7 @@ impl Core {
         batch.iter().flatten().for_each(Runnable::look_up);
         for runnable in batch.into_iter().flatten() {
             runnable.prefetch();
-            self.queue.push(runnable);
+            self.queue.push(runnable).expect("it was empty");
         }
         self.queue.pop()
     }
@@ -296,17 +289,6 @@ impl Core {
     /// Whether others wait for their turn on this worker.
     pub(crate) fn has_queued(&self, remote: &Remote) -> bool {
         self.queued(remote) > 0 || self.next_filled.is_set()
-    }
-}
-
-/// Repeats a steal that lost a race. Each loss is another thread's success.
-pub(crate) fn until_certain(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
-    loop {
-        match steal() {
-            Steal::Success(runnable) => return Some(runnable),
-            Steal::Empty => return None,
-            Steal::Retry => {}
-        }
     }
 }
 

@@ -19,6 +19,7 @@
 //! | [`worker`] | the loop: find work, run it, sleep |
 //! | [`pace`] | how often a busy worker looks around |
 //! | [`core`] | what a worker owns, and lends as its seat |
+//! | [`queue`] | first in, first out, and can be stolen from |
 //! | [`next_slot`] | the coroutine that runs next, and can be stolen: model-checked |
 //! | [`backlog`] | who waits behind the queue, and for a first run beside it |
 //! | [`budget`] | what a coroutine that never waits has used of its turn |
@@ -59,6 +60,7 @@ mod idle;
 mod monitor;
 mod next_slot;
 mod pace;
+mod queue;
 mod registry;
 mod report;
 mod worker;

@@ -13,8 +13,8 @@ use std::task::Waker;
 
 use tarae_task::Runnable;
 
-use crate::core::until_certain;
 use crate::deadlock;
+use crate::queue::until_certain;
 use crate::scheduler::{Scheduler, Shared};
 use crate::wait::Wait;
 

@@ -9,6 +9,7 @@ use tarae_context::StackSize;
 use tarae_task::{Attributes, Cause, Coroutine, JoinHandle, Schedule};
 
 use super::*;
+use crate::queue::QUEUE_MAX;
 
 #[derive(Debug)]
 struct Nowhere;
@@ -254,7 +255,7 @@ fn thieves_and_the_owner_take_everything_once() {
                 0 => {
                     core.put_next(&remote, runnable);
                 }
-                1 => core.queue.push(runnable),
+                1 => core.push(&remote, runnable),
                 _ => {
                     core.push_fresh(&remote, runnable);
                 }
