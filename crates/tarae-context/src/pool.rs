@@ -6,6 +6,9 @@
 //!                                     a taker that finds it empty makes one for itself
 //! ```
 //!
+//! A context that lies idle gives back the pages that deep calls have touched, after half a second at most: the filler sees
+//! to it.
+//!
 //! Contexts are pooled as the threads of a thread pool are: a thread-local set by one coroutine is there for the next
 //! one on the same context. The number of contexts is bounded by the most coroutines that ever lived at once, plus
 //! what the filler adds ahead (1,024 at most), plus what lies in the caches of workers (63 each).
@@ -25,7 +28,7 @@ use crate::context::Context;
 use crate::identity::desk::Desk;
 use crate::identity::pin::Pin;
 use crate::slab::{Slabs, StackSize};
-use crate::stock::{Filler, Stock};
+use crate::stock::{Call, Filler, Stock};
 
 /// How many contexts a worker keeps for itself at most.
 const CACHE_MAX: usize = 64;
@@ -204,11 +207,21 @@ impl Pool {
         Ok(())
     }
 
+    /// Gives back the pages that deep calls have touched in some of the contexts that lie idle.
+    fn air(&self) {
+        let mut idle = self.stock.take_idle();
+        idle.iter_mut().for_each(Context::trim);
+        self.stock.store(idle);
+    }
+
     fn start_filler(&'static self) {
         let filler = move || {
             let mut gave_up = false;
             loop {
-                self.stock.await_shortage(gave_up);
+                if self.stock.await_call(mem::take(&mut gave_up)) == Call::Air {
+                    self.air();
+                    continue;
+                }
                 let _pin = Pin::to_this_cpu();
                 gave_up = loop {
                     // With both desks taken, those who wait for contexts are making them, faster without us.
@@ -241,6 +254,7 @@ impl fmt::Debug for Pool {
             .field("size", &self.size)
             .field("made", &made)
             .field("shelved", &shelved)
+            .field("aired", &self.stock.aired())
             .field("promised", &self.promised.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
@@ -262,13 +276,15 @@ pub fn fillers() -> usize {
 pub struct Cache {
     pool: &'static Pool,
     contexts: Vec<Context>,
+    /// The processor has been asked for those from here on, or they were in use since.
+    fetched: usize,
     promises: usize,
 }
 
 impl Cache {
     /// Returns an empty cache.
     pub fn new(pool: &'static Pool) -> Cache {
-        Cache { pool, contexts: Vec::with_capacity(CACHE_MAX), promises: 0 }
+        Cache { pool, contexts: Vec::with_capacity(CACHE_MAX), fetched: 0, promises: 0 }
     }
 
     /// The pool behind the cache.
@@ -317,8 +333,27 @@ impl Cache {
     pub fn take(&mut self) -> io::Result<Context> {
         if self.contexts.is_empty() {
             self.pool.take_into(CACHE_STEP, &mut self.contexts)?;
+            self.contexts.iter().for_each(Context::look_up);
+            self.fetched = self.contexts.len();
         }
-        Ok(self.contexts.pop().expect("take_into adds at least one"))
+        let taken = self.contexts.pop().expect("take_into adds at least one");
+        if self.contexts.len() <= self.fetched {
+            self.fetch_next();
+        }
+        Ok(taken)
+    }
+
+    /// Asks the processor for what the next takers will touch, so that it is there when they come: with many coroutines it is
+    /// out of all caches. Of the next but one only what says where the rest is.
+    fn fetch_next(&mut self) {
+        let mut next = self.contexts.iter().rev();
+        if let Some(next) = next.next() {
+            next.prefetch();
+        }
+        if let Some(after) = next.next() {
+            after.prefetch_inner();
+        }
+        self.fetched = self.contexts.len().saturating_sub(1);
     }
 
     /// Returns a context that is at rest; the warmest is taken next.
@@ -335,11 +370,11 @@ impl Cache {
         }
     }
 
-    /// Moves the coldest contexts to the pool, without the pages that deep calls have touched.
+    /// Moves the coldest contexts to the pool.
     #[cold]
     fn spill(&mut self) {
-        self.contexts[..CACHE_STEP].iter_mut().for_each(Context::trim);
         self.pool.stock.give(self.contexts.drain(..CACHE_STEP));
+        self.fetched = self.fetched.saturating_sub(CACHE_STEP);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A shelf is full with 32 items and low below 16, so the models begin with a shelf that is nearly low: what a filler
 //! adds is a handful. The filler is the loop of `tarae-context/src/pool.rs`, which ends here when the stock is closed:
-//! nothing is owed any more, and whoever sleeps then would have slept for ever.
+//! nothing is owed any more, and whoever sleeps then would have slept for ever. Time does not pass here: a sleep with an end
+//! has none.
 
 #[allow(dead_code, unreachable_pub, reason = "a model need not use the whole protocol")]
 #[path = "../../tarae-context/src/stock.rs"]
@@ -16,7 +17,7 @@ mod tests {
     use loom::sync::atomic::AtomicBool;
     use loom::thread;
 
-    use super::protocol::{Filler, Stock};
+    use super::protocol::{Call, Filler, Stock};
 
     const FULL: usize = 32;
     const LOW: usize = FULL / 2;
@@ -33,7 +34,7 @@ mod tests {
     /// As the pool's loop: mends `shortages` of them, then ends.
     fn fill(stock: &Stock<()>, shortages: usize) {
         for _ in 0..shortages {
-            stock.await_shortage(false);
+            let _ = stock.await_call(false);
             while stock.add(()) {}
         }
     }
@@ -117,9 +118,9 @@ mod tests {
             let filler = thread::spawn({
                 let (stock, called) = (stock.clone(), called.clone());
                 move || {
-                    stock.await_shortage(false);
+                    let _ = stock.await_call(false);
                     // It could make none.
-                    stock.await_shortage(true);
+                    let _ = stock.await_call(true);
                     assert!(called.load(Relaxed), "nobody called");
                     while stock.add(()) {}
                 }
@@ -131,6 +132,29 @@ mod tests {
                 thread::yield_now();
             }
             filler.join().unwrap();
+        });
+    }
+
+    /// All was aired, so the filler rests; somebody gives, and somebody takes so much that it is to fill.
+    #[test]
+    fn a_filler_at_rest_is_called_by_givers_and_takers() {
+        bounded().check(|| {
+            let stock = shelved(FULL);
+            let mut all = Vec::new();
+            assert_eq!(stock.take(FULL, &mut all), Filler::Start);
+            stock.store(all);
+            let filler = thread::spawn({
+                let stock = stock.clone();
+                move || assert_eq!(stock.await_call(false), Call::Fill)
+            });
+            let taker = thread::spawn({
+                let stock = stock.clone();
+                move || take(&stock, FULL - 1)
+            });
+            stock.give(std::iter::once(()));
+            let _ = taker.join().unwrap();
+            filler.join().unwrap();
+            assert_eq!(stock.counts().1, 2);
         });
     }
 

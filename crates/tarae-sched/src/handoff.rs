@@ -112,8 +112,9 @@ impl<W> Drop for Locked<W> {
 impl<W: Wait> Shared<W> {
     fn begin_blocking(&self) {
         let others_wait = self.with_core(|core| {
-            self.remotes[core.worker].turn.set_blocking(true);
-            core.has_queued() || !self.injector.is_empty()
+            let remote = &self.remotes[core.worker];
+            remote.turn.set_blocking(true);
+            core.has_queued(remote) || !self.injector.is_empty()
         });
         // If nobody waits, the monitor hands the worker over when that changes.
         if others_wait == Some(true) && self.leave_worker().is_err() {

@@ -7,6 +7,8 @@
 //! ```text
 //!            ┌── next slot: the last one woken here, runs first, can be stolen
 //!  worker ───┼── local queue: first in first out, half of it can be stolen
+//!            ├── crowd: what does not fit into the queue
+//!            ├── fresh: where many wait for a first run, newest first; thieves take the oldest
 //!            └── what it waits on when there is nothing to do (trait Wait, above)
 //!  shared ───── injector: from kernel threads and other runtimes
 //! ```
@@ -17,7 +19,9 @@
 //! | [`worker`] | the loop: find work, run it, sleep |
 //! | [`pace`] | how often a busy worker looks around |
 //! | [`core`] | what a worker owns, and lends as its seat |
+//! | [`queue`] | first in, first out, and can be stolen from |
 //! | [`next_slot`] | the coroutine that runs next, and can be stolen: model-checked |
+//! | [`backlog`] | who waits behind the queue, and for a first run beside it |
 //! | [`budget`] | what a coroutine that never waits has used of its turn |
 //! | [`idle`] | who may sleep and who must wake whom: one protocol, model-checked |
 //! | [`monitor`] | looks after workers whose coroutine does not come back |
@@ -46,6 +50,7 @@ pub mod shutdown;
 pub mod threads;
 pub mod wait;
 
+mod backlog;
 mod budget;
 mod clock;
 mod core;
@@ -55,6 +60,7 @@ mod idle;
 mod monitor;
 mod next_slot;
 mod pace;
+mod queue;
 mod registry;
 mod report;
 mod worker;

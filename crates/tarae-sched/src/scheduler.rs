@@ -321,21 +321,22 @@ impl<W: Wait> Shared<W> {
         if let Some(weight) = core.stamping.count() {
             runnable.stamp(self.clock.stamp(weight));
         }
+        let remote = &self.remotes[core.worker];
         if core.in_batch.get() {
-            core.queue.push(runnable);
+            core.push_of_many(remote, runnable);
             return;
         }
-        let more_than_one = match cause {
+        let tell = match cause {
             // Whoever was woken last runs next, while what it needs is warm; nobody is told of it.
-            Cause::Woken => core.put_next(&self.remotes[core.worker], runnable),
+            Cause::Woken => core.put_next(remote, runnable) && core.queued(remote).is_power_of_two(),
             // Others are told when there is more than the spawner will come to as soon as it parks.
             Cause::Spawned => {
-                core.queue.push(runnable);
-                core.queue.len() > 1
+                let queued = core.push_fresh(remote, runnable);
+                queued > 1 && queued.is_power_of_two()
             }
         };
         // Not of each one: the first who was told tells the next, and what is left is told at the worker's next look around.
-        if more_than_one && core.queue.len().is_power_of_two() {
+        if tell {
             self.tell_others();
         }
     }
@@ -353,7 +354,7 @@ impl<W: Wait> Shared<W> {
 
     /// How many coroutines are queued where any worker can take them.
     pub(crate) fn queued(&self) -> usize {
-        self.injector.len() + self.remotes.iter().map(|remote| remote.stealer.len()).sum::<usize>()
+        self.injector.len() + self.remotes.iter().map(|remote| remote.queued()).sum::<usize>()
     }
 
     /// Queues what could not start before, where all can take it: there may be a context for it now, on any worker.

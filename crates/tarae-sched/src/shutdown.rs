@@ -11,10 +11,10 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use crossbeam_deque::Steal;
 use tarae_task::Runnable;
 
 use crate::deadlock;
+use crate::queue::until_certain;
 use crate::scheduler::{Scheduler, Shared};
 use crate::wait::Wait;
 
@@ -84,10 +84,11 @@ impl<W: Wait> Scheduler<W> {
     pub fn clear(&self) -> Result<(), LeftBehind> {
         let shared = &self.shared;
         shared.wait.close();
-        shared.abandon_all(|| shared.injector.steal());
+        std::iter::from_fn(|| until_certain(|| shared.injector.steal()))
+            .for_each(|runnable| shared.abandon(runnable));
         // What is queued behind a coroutine that does not stop.
         for remote in &shared.remotes {
-            shared.abandon_all(|| remote.stealer.steal());
+            std::iter::from_fn(|| remote.take_any()).for_each(|runnable| shared.abandon(runnable));
             remote.steal_next().into_iter().for_each(|runnable| shared.abandon(runnable));
         }
         let starved = std::mem::take(&mut *shared.starved());
@@ -112,16 +113,6 @@ impl<W: Wait> Shared<W> {
             self.counters.count(None, |set| &set.finished);
         }
         drop(runnable);
-    }
-
-    fn abandon_all(&self, steal: impl Fn() -> Steal<Runnable>) {
-        loop {
-            match steal() {
-                Steal::Success(runnable) => self.abandon(runnable),
-                Steal::Retry => {}
-                Steal::Empty => return,
-            }
-        }
     }
 
     /// Whether the grace period of a shutdown is over.

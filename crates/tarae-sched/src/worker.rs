@@ -5,7 +5,6 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crossbeam_deque::Steal;
 use tarae_context::Cache;
 use tarae_task::{Links, Next, Ran, Runnable, sit};
 
@@ -118,14 +117,18 @@ impl<W: Wait> Turn<'_, W> {
         if injector.is_empty() {
             return None;
         }
-        let first = until_certain(|| injector.steal_batch_and_pop(&core.queue))?;
-        // A search tells others at its end. Who was not searching does it here: whoever was woken for the rest of the
-        // batch may have looked while it was on its way to our queue.
-        let left_some = !core.queue.is_empty() || !injector.is_empty();
+        let first = core.fetch_injected(injector)?;
+        self.tell_of_rest(core);
+        Some(first)
+    }
+
+    /// A search tells others at its end. Who was not searching does it here: whoever was woken for the rest of a batch may
+    /// have looked while it was on its way to our queue.
+    fn tell_of_rest(&self, core: &Core) {
+        let left_some = core.queued(self.remote) > 0 || !self.shared.injector.is_empty();
         if !self.searching && left_some {
             self.shared.tell_others();
         }
-        Some(first)
     }
 
     /// Takes half of what another worker has queued, if nobody else is searching.
@@ -138,10 +141,7 @@ impl<W: Wait> Turn<'_, W> {
         }
         let stolen = self
             .others()
-            .find_map(|other| {
-                let stealer = &self.shared.remotes[other].stealer;
-                until_certain(|| stealer.steal_batch_and_pop(&core.queue))
-            })
+            .find_map(|other| self.shared.remotes[other].steal(core))
             .inspect(|_| count(&self.shared.counters.of(self.worker).stolen));
         if stolen.is_some() {
             self.searches_left = SEARCHES_MAX;
@@ -178,7 +178,10 @@ impl<W: Wait> Turn<'_, W> {
         }
         self.in_batch(core, |turn| turn.shared.wait.poll(turn.worker));
         self.remote.count_look();
-        self.injected(core).into_iter().for_each(|runnable| core.queue.push(runnable));
+        core.serve_oldest(self.remote);
+        if core.serve_injected(self.remote, &self.shared.injector) > 0 {
+            self.tell_of_rest(core);
+        }
         self.shared.retry_starved();
     }
 
@@ -187,7 +190,7 @@ impl<W: Wait> Turn<'_, W> {
         core.in_batch.set(true);
         wake(self);
         core.in_batch.set(false);
-        if core.queue.len() > 1 {
+        if core.queued(self.remote) > 1 {
             self.shared.tell_others();
         }
     }
@@ -219,8 +222,7 @@ impl<W: Wait> Turn<'_, W> {
 
     /// The look after the announcement: is anything queued anywhere?
     fn second_look(&self) -> bool {
-        !self.shared.injector.is_empty()
-            || self.shared.remotes.iter().any(|remote| !remote.stealer.is_empty())
+        !self.shared.injector.is_empty() || self.shared.remotes.iter().any(|remote| remote.queued() > 0)
     }
 }
 
@@ -251,7 +253,7 @@ impl<W: Wait> Links for Turn<'_, W> {
 
     fn requeue(&self, core: Option<&Core>, runnable: Runnable) {
         match core {
-            Some(core) => core.queue.push(runnable),
+            Some(core) => core.push(self.remote, runnable),
             None => self.shared.inject(runnable),
         }
     }
@@ -274,16 +276,5 @@ impl<W: Wait> Links for Turn<'_, W> {
         let mut starved = self.shared.starved();
         starved.push(runnable);
         self.shared.starved_count.store(starved.len(), Ordering::Relaxed);
-    }
-}
-
-/// Repeats a steal that lost a race. Each loss is another thread's success.
-fn until_certain(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
-    loop {
-        match steal() {
-            Steal::Success(runnable) => return Some(runnable),
-            Steal::Empty => return None,
-            Steal::Retry => {}
-        }
     }
 }

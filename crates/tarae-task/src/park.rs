@@ -216,7 +216,8 @@ pub fn park_kernel_thread(deadline: Option<Instant>) {
 ///
 /// # Parks
 ///
-/// Until the others that can run now have had a turn.
+/// Until others that can run now have had a turn: those in the queue of its worker. Of many that wait for their first run,
+/// one at least has it within 16 turns.
 ///
 /// # Cancellation
 ///

@@ -137,6 +137,32 @@ impl Runnable {
         unsafe { &*self.header().context.get() }.is_some()
     }
 
+    /// Has the processor find what a run will touch first, if it has run before: where many wait, it is out of all caches.
+    /// The first of three steps: this one, some time later [`look_up`](Self::look_up), then [`prefetch`](Self::prefetch). Each
+    /// changes nothing but speed, and is for several in a row: then they wait together.
+    #[inline]
+    pub fn prefetch_context(&self) {
+        if self.has_started() {
+            self.context().prefetch_inner();
+        }
+    }
+
+    /// The second step.
+    #[inline]
+    pub fn look_up(&self) {
+        if self.has_started() {
+            self.context().look_up();
+        }
+    }
+
+    /// The third step.
+    #[inline]
+    pub fn prefetch(&self) {
+        if self.has_started() {
+            self.context().prefetch();
+        }
+    }
+
     /// Takes the context of a coroutine that has ended.
     pub(crate) fn take_context(&self) -> Context {
         // SAFETY: The context belongs to whoever has the `Runnable`.

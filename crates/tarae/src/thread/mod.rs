@@ -65,6 +65,9 @@ pub fn yield_now() {
 /// It runs on the runtime of the calling coroutine; called from a kernel thread, on the default runtime, which starts
 /// on first use. If the handle is dropped, the coroutine is detached and goes on.
 ///
+/// When it starts is not said, as with threads. A few start in the order in which they were spawned. Where many wait for their
+/// first run, the newest start first, and now and then the oldest, so that none starves.
+///
 /// As [`std::thread::spawn`].
 ///
 /// # Panics
