@@ -70,7 +70,7 @@ impl<T> Receiver<T> {
     ///
     /// # Parks
     ///
-    /// With capacity zero, while a [`select!`](crate::select!) that has chosen to send to this receiver makes its message.
+    /// While a [`select!`](crate::select!) that has chosen to send makes its message, which is the first in the channel.
     ///
     /// # Errors
     ///
@@ -88,8 +88,14 @@ impl<T> Receiver<T> {
     /// ```
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.try_recv(),
-            Flavor::Clock(clock, message) => clock.take().map(message).ok_or(TryRecvError::Empty),
+            Flavor::Channel(channel) => {
+                let mut message = None;
+                channel.try_recv(&mut message)?;
+                Ok(taken(&mut message))
+            }
+            Flavor::Clock(clock, message) => {
+                clock.take(Instant::now()).map(message).ok_or(TryRecvError::Empty)
+            }
             Flavor::Never => Err(TryRecvError::Empty),
         }
     }
@@ -98,7 +104,8 @@ impl<T> Receiver<T> {
     ///
     /// # Parks
     ///
-    /// Until there is one, or that time has passed.
+    /// Until there is one, or that time has passed; and then while a [`select!`](crate::select!) that has chosen to send to it
+    /// makes its message.
     ///
     /// # Cancellation
     ///
@@ -112,7 +119,7 @@ impl<T> Receiver<T> {
         self.receive(Instant::now().checked_add(timeout))
     }
 
-    /// Receives a message, before `deadline`.
+    /// Receives a message, before `deadline`; else as [`recv_timeout`](Self::recv_timeout).
     ///
     /// # Parks
     ///
@@ -187,7 +194,11 @@ impl<T> Receiver<T> {
 
     fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.recv(deadline),
+            Flavor::Channel(channel) => {
+                let mut message = None;
+                channel.recv(&mut message, deadline)?;
+                Ok(taken(&mut message))
+            }
             Flavor::Clock(clock, message) => {
                 wait_for(clock, deadline).map(message).ok_or(RecvTimeoutError::Timeout)
             }
@@ -199,12 +210,18 @@ impl<T> Receiver<T> {
     }
 }
 
+/// The message of a receive that has succeeded.
+fn taken<T>(message: &mut Option<T>) -> T {
+    message.take().expect("what is received is there")
+}
+
 fn wait_for(clock: &Clock, deadline: Option<Instant>) -> Option<Instant> {
+    let since = Instant::now();
     loop {
         // Another receiver may be first, so the next moment is asked for again.
         let next = clock.next();
         let until = [next, deadline].into_iter().flatten().min();
-        let taken = wait_until(Reason::Receive, until, |_| clock.take());
+        let taken = wait_until(Reason::Receive, until, |_| clock.take(since));
         if taken.is_some() || deadline.is_some_and(|deadline| until == Some(deadline)) {
             return taken;
         }

@@ -15,10 +15,10 @@ mod tests {
     use loom::sync::{Arc, Mutex, Notify};
     use loom::thread;
 
-    use super::protocol::list::Entrant;
+    use super::protocol::list::{Entrant, State};
     use super::protocol::record::Record;
     use super::protocol::wakes::Wakes;
-    use super::protocol::{Core, Received, Receiving, Reserved, Sending, Sent};
+    use super::protocol::{Core, Received, Reserved, Sent};
 
     /// A parked thread's waker.
     struct Park(Notify);
@@ -60,104 +60,95 @@ mod tests {
         }
 
         fn send(&self, message: u32) -> Result<(), u32> {
-            let me = Me::new();
-            let sent = self.with(|core, wakes| match core.send(message, wakes) {
-                Sent::Done => Ok(Ok(())),
-                Sent::Closed(message) => Ok(Err(message)),
-                Sent::Full(message) => Err(core.wait_to_send(Some(message), &me.waker, None, wakes)),
+            let (me, mut message) = (Me::new(), Some(message));
+            let sent = self.with(|core, wakes| match core.send(&mut message, wakes) {
+                Sent::Full => Err(core.wait_to_send(&mut message, &me.waker, None, wakes)),
+                sent => Ok(sent),
             });
             let place = match sent {
-                Ok(outcome) => return outcome,
+                Ok(_) => return message.map_or(Ok(()), Err),
                 Err(place) => place,
             };
             loop {
                 me.park.0.wait();
-                let state = self.with(|core, _| match core.senders.place(place).state {
-                    Sending::Waiting(_) => None,
-                    _ => Some(core.senders.remove(place)),
-                });
-                match state {
-                    None => {}
-                    Some(Sending::Closed(Some(message))) => return Err(message),
-                    Some(_) => return Ok(()),
+                match self.with(|core, _| core.look_at_sender(place, &mut message)) {
+                    State::Waiting => {}
+                    state => {
+                        assert_eq!(message.is_some(), state == State::Closed);
+                        return message.map_or(Ok(()), Err);
+                    }
                 }
             }
         }
 
         fn receive(&self) -> Result<u32, Closed> {
-            self.receive_at(None)
+            self.receive_at(&Me::new(), None)
         }
 
-        fn receive_at(&self, mut place: Option<usize>) -> Result<u32, Closed> {
-            let me = Me::new();
+        fn receive_at(&self, me: &Me, place: Option<usize>) -> Result<u32, Closed> {
+            let (mut place, mut message) = (place, None);
             loop {
                 let Some(key) = place else {
-                    let received = self.with(|core, wakes| match core.receive(&me.waker, wakes) {
-                        Received::Message(message) => Ok(Ok(message)),
-                        Received::Closed => Ok(Err(Closed)),
-                        Received::Promised(place) => Err(place),
-                        Received::Empty => Err(core.wait_to_receive(&me.waker, None, wakes)),
-                    });
-                    match received {
-                        Ok(outcome) => return outcome,
+                    match self.try_or_list(me, &mut message) {
+                        Ok(()) => return message.ok_or(Closed),
                         Err(listed) => place = Some(listed),
                     }
                     continue;
                 };
-                let state = self.with(|core, _| {
-                    let at = core.receivers.place(key);
-                    match at.state {
-                        Receiving::Waiting | Receiving::Promised => {
-                            // A place of a select has another waker.
-                            at.waker = Some(me.waker.clone());
-                            None
-                        }
-                        _ => Some(core.receivers.remove(key)),
-                    }
-                });
-                match state {
-                    None => me.park.0.wait(),
-                    Some(Receiving::Given(message)) => return Ok(message),
-                    Some(Receiving::Withdrawn) => place = None,
-                    Some(_) => return Err(Closed),
+                match self.with(|core, _| core.look_at_receiver(key, &mut message)) {
+                    State::Waiting | State::Promised(_) => me.park.0.wait(),
+                    State::Withdrawn => place = None,
+                    State::Granted | State::Closed => return message.ok_or(Closed),
                 }
             }
         }
 
-        /// Lists itself, and gives up at once, as when a deadline passes or a wait unwinds.
-        fn receive_and_give_up(&self, returns: bool) -> Option<u32> {
-            let me = Me::new();
-            let received = self.with(|core, wakes| match core.receive(&me.waker, wakes) {
-                Received::Message(message) => Ok(Some(message)),
-                Received::Closed => Ok(None),
+        /// The place, if it has to wait.
+        fn try_or_list(&self, me: &Me, message: &mut Option<u32>) -> Result<(), usize> {
+            self.with(|core, wakes| match core.receive(message, &me.waker, wakes) {
+                Received::Message | Received::Closed => Ok(()),
                 Received::Promised(place) => Err(place),
                 Received::Empty => Err(core.wait_to_receive(&me.waker, None, wakes)),
-            });
-            let place = match received {
-                Ok(outcome) => return outcome,
-                Err(place) => place,
-            };
-            thread::yield_now();
-            self.with(|core, wakes| match core.leave_receiver(place) {
-                Receiving::Given(message) if returns => Some(message),
-                Receiving::Given(message) => {
-                    core.put_back(message, wakes);
-                    None
-                }
-                _ => None,
             })
         }
 
+        /// Waits, and gives up at once.
+        fn receive_and_give_up(&self, how: GivesUp) -> Option<u32> {
+            let (me, mut message) = (Me::new(), None);
+            let Err(place) = self.try_or_list(&me, &mut message) else { return message };
+            thread::yield_now();
+            match how {
+                GivesUp::Late => match self.with(|core, _| core.expire_receiver(place, &mut message)) {
+                    State::Promised(_) => return self.receive_at(&me, Some(place)).ok(),
+                    state => assert_eq!(message.is_some(), state == State::Granted),
+                },
+                GivesUp::Unwinds => self.with(|core, wakes| core.abandon_receiver(place, wakes)),
+            }
+            message
+        }
+
+        fn len(&self) -> usize {
+            self.with(|core, _| core.len())
+        }
+
         fn try_receive(&self) -> Option<u32> {
-            self.with(|core, wakes| match core.receive(Waker::noop(), wakes) {
-                Received::Message(message) => Some(message),
-                _ => None,
-            })
+            let mut message = None;
+            self.with(|core, wakes| core.receive(&mut message, Waker::noop(), wakes));
+            message
         }
 
         fn close_senders(&self) {
             self.with(|core, wakes| core.close_senders(wakes));
         }
+    }
+
+    /// How a receiver gives up.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum GivesUp {
+        /// Its deadline has passed.
+        Late,
+        /// It was cancelled.
+        Unwinds,
     }
 
     #[derive(Clone, Copy)]
@@ -173,38 +164,26 @@ mod tests {
 
     /// Selects one of the operations and completes it: its number, and what was received.
     fn select(operations: &[(&Channel, Operation)]) -> (usize, Option<u32>) {
-        let (number, chosen) = choose(operations);
+        let me = Me::new();
+        let (number, chosen) = choose(&me, operations);
         let channel = operations[number].0;
         match (chosen, operations[number].1) {
             (Chosen::Send(reserved), Operation::Send(message)) => {
-                channel.with(|core, wakes| core.send_reserved(reserved, message, wakes)).unwrap();
+                assert!(channel.with(|core, wakes| core.send_reserved(reserved, &mut Some(message), wakes)));
                 (number, None)
             }
-            (Chosen::Receive(place), _) => (number, channel.receive_at(Some(place)).ok()),
+            (Chosen::Receive(place), _) => (number, channel.receive_at(&me, Some(place)).ok()),
             _ => unreachable!(),
         }
     }
 
-    fn choose(operations: &[(&Channel, Operation)]) -> (usize, Chosen) {
-        let me = Me::new();
+    fn choose(me: &Me, operations: &[(&Channel, Operation)]) -> (usize, Chosen) {
         loop {
-            for (number, (channel, operation)) in operations.iter().enumerate() {
-                let chosen = channel.with(|core, wakes| match operation {
-                    Operation::Send(_) => core.reserve().map(Chosen::Send),
-                    Operation::Receive => match core.receive(&me.waker, wakes) {
-                        Received::Message(message) => {
-                            Some(Chosen::Receive(core.receivers.keep(Receiving::Given(message), None)))
-                        }
-                        Received::Closed => {
-                            Some(Chosen::Receive(core.receivers.keep(Receiving::Closed, None)))
-                        }
-                        Received::Promised(place) => Some(Chosen::Receive(place)),
-                        Received::Empty => None,
-                    },
-                });
-                if let Some(chosen) = chosen {
-                    return (number, chosen);
-                }
+            let mut possible = operations.iter().enumerate().filter_map(|(number, (channel, operation))| {
+                Some((number, try_one(me, channel, *operation)?))
+            });
+            if let Some(chosen) = possible.next() {
+                return chosen;
             }
             let record = StdArc::new(Record::new());
             let mut places = Vec::new();
@@ -213,7 +192,7 @@ mod tests {
                 let place = channel.with(|core, wakes| match operation {
                     Operation::Send(_) if core.can_send(Some(&record)) => None,
                     Operation::Receive if core.can_receive(Some(&record)) => None,
-                    Operation::Send(_) => Some(core.wait_to_send(None, &me.waker, Some(entrant), wakes)),
+                    Operation::Send(_) => Some(core.wait_to_send(&mut None, &me.waker, Some(entrant), wakes)),
                     Operation::Receive => Some(core.wait_to_receive(&me.waker, Some(entrant), wakes)),
                 });
                 match place {
@@ -230,16 +209,20 @@ mod tests {
             let mut granted = None;
             for (number, (&place, (channel, operation))) in places.iter().zip(operations).enumerate() {
                 let is_winner = winner == Some(number);
-                let chosen = channel.with(|core, _| match operation {
-                    Operation::Send(_) => match core.senders.remove(place) {
-                        Sending::Reserved(reserved) => Some(Chosen::Send(reserved)),
-                        Sending::Closed(_) => Some(Chosen::Send(Reserved::Closed)),
-                        Sending::Waiting(_) | Sending::Taken => None,
+                let chosen = channel.with(|core, wakes| match operation {
+                    Operation::Send(_) => match core.leave_sender(place, &mut None) {
+                        State::Promised(promise) => Some(Chosen::Send(Reserved::Promise(promise))),
+                        State::Closed => Some(Chosen::Send(Reserved::Closed)),
+                        state => {
+                            assert_eq!(state, State::Waiting, "a select sends nothing but promises");
+                            None
+                        }
                     },
                     Operation::Receive if is_winner => Some(Chosen::Receive(place)),
                     Operation::Receive => {
-                        let state = core.receivers.remove(place);
-                        assert!(matches!(state, Receiving::Waiting), "granted to one that was not chosen");
+                        let state = core.look_at_receiver(place, &mut None);
+                        assert_eq!(state, State::Waiting, "granted to one that was not chosen");
+                        core.abandon_receiver(place, wakes);
                         None
                     }
                 });
@@ -252,6 +235,19 @@ mod tests {
                 return granted;
             }
         }
+    }
+
+    fn try_one(me: &Me, channel: &Channel, operation: Operation) -> Option<Chosen> {
+        let mut message = None;
+        channel.with(|core, wakes| match operation {
+            Operation::Send(_) => core.reserve(wakes).map(Chosen::Send),
+            Operation::Receive => match core.receive(&mut message, &me.waker, wakes) {
+                Received::Message => Some(Chosen::Receive(core.keep_received(State::Granted, &mut message))),
+                Received::Closed => Some(Chosen::Receive(core.keep_received(State::Closed, &mut None))),
+                Received::Promised(place) => Some(Chosen::Receive(place)),
+                Received::Empty => None,
+            },
+        })
     }
 
     /// Three threads with a lock, or two with two, reach many states: preempted twice at most, they find what is to be found.
@@ -321,10 +317,10 @@ mod tests {
     }
 
     /// The message is with who gave up, with the other receiver, or with the sender; never nowhere.
-    fn a_receiver_gives_up(capacity: usize, returns: bool) {
+    fn a_receiver_gives_up(capacity: usize, how: GivesUp) {
         check(move || {
             let channel = Channel::new(capacity);
-            let quitter = spawn(&channel, move |channel| channel.receive_and_give_up(returns));
+            let quitter = spawn(&channel, move |channel| channel.receive_and_give_up(how));
             let stayer = spawn(&channel, |channel| channel.receive());
             channel.send(1).unwrap();
             // Should it have been the quitter's, the other one is still waiting.
@@ -337,14 +333,88 @@ mod tests {
 
     #[test]
     fn a_receiver_that_times_out_returns_what_it_was_given() {
-        a_receiver_gives_up(1, true);
-        a_receiver_gives_up(0, true);
+        a_receiver_gives_up(1, GivesUp::Late);
+        a_receiver_gives_up(0, GivesUp::Late);
     }
 
     #[test]
     fn a_receiver_that_unwinds_passes_on_what_it_was_given() {
-        a_receiver_gives_up(1, false);
-        a_receiver_gives_up(0, false);
+        a_receiver_gives_up(1, GivesUp::Unwinds);
+        a_receiver_gives_up(0, GivesUp::Unwinds);
+    }
+
+    /// A receiver that was promised a message gives up while the select makes it. With no room between, what was sent is in somebody's
+    /// hand then, unless that one unwound, and then the next one gets it.
+    fn a_receiver_gives_a_promise_up(capacity: usize, how: GivesUp) {
+        check(move || {
+            let channel = Channel::new(capacity);
+            let quitter = spawn(&channel, move |channel| channel.receive_and_give_up(how));
+            let sender = spawn(&channel, move |channel| {
+                select(&[(channel, Operation::Send(1))]);
+                channel.len()
+            });
+            let quitter = quitter.join().unwrap();
+            let received = quitter.or_else(|| channel.receive().ok());
+            assert_eq!(received, Some(1));
+            let left = sender.join().unwrap();
+            assert!(capacity > 0 || how == GivesUp::Unwinds || left == 0, "sent to nobody");
+        });
+    }
+
+    #[test]
+    fn a_receiver_that_is_late_waits_for_what_it_was_promised() {
+        a_receiver_gives_a_promise_up(0, GivesUp::Late);
+        a_receiver_gives_a_promise_up(1, GivesUp::Late);
+    }
+
+    #[test]
+    fn a_receiver_that_unwinds_passes_on_what_it_was_promised() {
+        a_receiver_gives_a_promise_up(0, GivesUp::Unwinds);
+        a_receiver_gives_a_promise_up(1, GivesUp::Unwinds);
+    }
+
+    #[test]
+    fn a_promise_that_is_passed_on_reaches_who_waits_already() {
+        check(|| {
+            let channel = Channel::new(0);
+            let quitter = spawn(&channel, |channel| channel.receive_and_give_up(GivesUp::Unwinds));
+            let stayer = spawn(&channel, |channel| channel.receive());
+            select(&[(&*channel, Operation::Send(1))]);
+            let quitter = quitter.join().unwrap();
+            channel.close_senders();
+            assert_eq!(quitter.is_some(), stayer.join().unwrap() == Err(Closed));
+        });
+    }
+
+    /// A sender that waits behind a promise is let in when the promised message is taken.
+    #[test]
+    fn a_select_that_sends_races_a_sender_for_one_place() {
+        check(|| {
+            let channel = Channel::new(1);
+            let select = spawn(&channel, |channel| select(&[(channel, Operation::Send(1))]).0);
+            let sender = spawn(&channel, |channel| channel.send(2));
+            let mut received = [channel.receive().unwrap(), channel.receive().unwrap()];
+            received.sort_unstable();
+            assert_eq!(received, [1, 2]);
+            select.join().unwrap();
+            assert_eq!(sender.join().unwrap(), Ok(()));
+        });
+    }
+
+    /// What a select has chosen to send is there: in a queue of one, there is never neither room nor a message.
+    #[test]
+    fn what_a_select_chose_to_send_is_there_from_then_on() {
+        check(|| {
+            let channel = Channel::new(1);
+            let select = spawn(&channel, |channel| select(&[(channel, Operation::Send(1))]).0);
+            if channel.with(|core, wakes| core.send(&mut Some(2), wakes)) == Sent::Full {
+                assert_ne!(channel.with(|core, _| core.can_receive(None)), false);
+                assert_eq!(channel.receive(), Ok(1));
+            } else {
+                assert_eq!(channel.receive(), Ok(2));
+            }
+            select.join().unwrap();
+        });
     }
 
     #[test]
@@ -406,7 +476,7 @@ mod tests {
         check(|| {
             let channel = Channel::new(0);
             let sender = spawn(&channel, |channel| {
-                let (_, chosen) = choose(&[(channel, Operation::Send(0))]);
+                let (_, chosen) = choose(&Me::new(), &[(channel, Operation::Send(0))]);
                 let Chosen::Send(reserved) = chosen else { unreachable!() };
                 channel.with(|core, wakes| core.withdraw(reserved, wakes));
                 channel.send(1).unwrap();

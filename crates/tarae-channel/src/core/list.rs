@@ -1,13 +1,12 @@
 //! Those who wait at one end of a channel, first come first served.
 //!
 //! A *place* is *listed* while its owner can be claimed; it is taken off the list when it was, and stays until its owner
-//! takes what it was granted. Places are in a slab, so leaving from the middle costs as little as from the front; their
-//! number is bounded by the coroutines and threads that wait.
+//! takes what it was granted. Places that are free are kept and used again: a wait allocates nothing, and a message is moved in and out
+//! of a place, not with it. Their number is bounded by the coroutines and threads that wait.
 
+use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
-
-use slab::Slab;
 
 use super::record::Record;
 
@@ -20,22 +19,42 @@ pub struct Entrant {
     pub(crate) operation: usize,
 }
 
+/// Where the owner of a place stands; the table is in [`core`](super).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Waiting,
+    Granted,
+    /// By its key.
+    Promised(usize),
+    Withdrawn,
+    Closed,
+}
+
 /// One place.
-pub(crate) struct Place<S> {
+pub(crate) struct Place<T> {
+    pub(crate) state: State,
+    /// What it sends, or what it was given.
+    pub(crate) message: Option<T>,
     /// Taken by whoever grants something.
     pub(crate) waker: Option<Waker>,
-    pub(crate) state: S,
     /// `None`: it waits for nothing else.
     entrant: Option<Entrant>,
     is_listed: bool,
     previous: usize,
+    /// Of a place that is free: the next such.
     next: usize,
 }
 
-impl<S> Place<S> {
-    fn new(state: S, waker: Option<Waker>, entrant: Option<Entrant>) -> Place<S> {
-        Place { waker, state, entrant, is_listed: false, previous: NONE, next: NONE }
-    }
+impl<T> Place<T> {
+    const FREE: Place<T> = Place {
+        state: State::Waiting,
+        message: None,
+        waker: None,
+        entrant: None,
+        is_listed: false,
+        previous: NONE,
+        next: NONE,
+    };
 
     fn claim(&self) -> bool {
         self.entrant.as_ref().is_none_or(|entrant| entrant.record.claim(entrant.operation))
@@ -50,22 +69,24 @@ impl<S> Place<S> {
 }
 
 /// Those who wait at one end.
-pub(crate) struct List<S> {
-    places: Slab<Place<S>>,
+pub(crate) struct List<T> {
+    places: Vec<Place<T>>,
     first: usize,
     last: usize,
+    free: usize,
 }
 
-impl<S> List<S> {
-    pub(crate) const fn new() -> List<S> {
-        List { places: Slab::new(), first: NONE, last: NONE }
+impl<T> List<T> {
+    pub(crate) const fn new() -> List<T> {
+        List { places: Vec::new(), first: NONE, last: NONE, free: NONE }
     }
 
     /// Lists somebody who waits.
-    pub(crate) fn push(&mut self, state: S, waker: &Waker, entrant: Option<Entrant>) -> usize {
-        let key = self.places.insert(Place::new(state, Some(waker.clone()), entrant));
-        let last = std::mem::replace(&mut self.last, key);
+    pub(crate) fn push(&mut self, waker: &Waker, entrant: Option<Entrant>) -> usize {
+        let key = self.keep(State::Waiting, Some(waker));
+        let last = mem::replace(&mut self.last, key);
         let place = &mut self.places[key];
+        place.entrant = entrant;
         place.is_listed = true;
         place.previous = last;
         match self.places.get_mut(last) {
@@ -75,9 +96,20 @@ impl<S> List<S> {
         key
     }
 
-    /// Makes a place for somebody who has a grant already.
-    pub(crate) fn keep(&mut self, state: S, waker: Option<Waker>) -> usize {
-        self.places.insert(Place::new(state, waker, None))
+    /// Makes a place for somebody who has been granted something already.
+    pub(crate) fn keep(&mut self, state: State, waker: Option<&Waker>) -> usize {
+        let key = match self.free {
+            NONE => {
+                self.places.push(Place::FREE);
+                self.places.len() - 1
+            }
+            free => free,
+        };
+        let place = &mut self.places[key];
+        self.free = mem::replace(&mut place.next, NONE);
+        place.state = state;
+        place.waker = waker.cloned();
+        key
     }
 
     /// Claims the first who can be claimed, and takes it off the list; those before it are done with elsewhere.
@@ -104,22 +136,29 @@ impl<S> List<S> {
         false
     }
 
-    pub(crate) fn place(&mut self, key: usize) -> &mut Place<S> {
+    /// A place, by its key. A message that is put there comes back when it ends.
+    pub(crate) fn place(&mut self, key: usize) -> &mut Place<T> {
         &mut self.places[key]
     }
 
-    /// Ends a place, and returns the state it was in.
-    pub(crate) fn remove(&mut self, key: usize) -> S {
+    /// Ends a place, by its owner, and returns the state it was in. Its message goes where there is none.
+    pub(crate) fn remove(&mut self, key: usize, message: &mut Option<T>) -> State {
         self.unlist(key);
-        self.places.remove(key).state
+        let place = &mut self.places[key];
+        mem::swap(&mut place.message, message);
+        // The owner's own: it is not the last one.
+        place.waker = None;
+        place.entrant = None;
+        place.next = mem::replace(&mut self.free, key);
+        place.state
     }
 
     fn unlist(&mut self, key: usize) {
         let place = &mut self.places[key];
-        if !std::mem::replace(&mut place.is_listed, false) {
+        if !mem::replace(&mut place.is_listed, false) {
             return;
         }
-        let (previous, next) = (place.previous, place.next);
+        let (previous, next) = (place.previous, mem::replace(&mut place.next, NONE));
         match self.places.get_mut(previous) {
             Some(previous) => previous.next = next,
             None => self.first = next,
