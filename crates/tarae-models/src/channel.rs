@@ -408,7 +408,7 @@ mod tests {
             let channel = Channel::new(1);
             let select = spawn(&channel, |channel| select(&[(channel, Operation::Send(1))]).0);
             if channel.with(|core, wakes| core.send(&mut Some(2), wakes)) == Sent::Full {
-                assert_ne!(channel.with(|core, _| core.can_receive(None)), false);
+                assert!(channel.with(|core, _| core.can_receive(None)));
                 assert_eq!(channel.receive(), Ok(1));
             } else {
                 assert_eq!(channel.receive(), Ok(2));
