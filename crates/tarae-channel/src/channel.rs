@@ -11,8 +11,8 @@
 //! where it was.
 
 use std::fmt;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::task::Waker;
 use std::time::Instant;
 
 use tarae_task::{Reason, wait_until, with_waker};
@@ -46,6 +46,7 @@ impl<T> Channel<T> {
     }
 
     /// Calls `f` under the lock, publishes the length, and wakes who is to be woken.
+    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core<T>, &mut Wakes) -> R) -> R {
         let mut wakes = Wakes::default();
         let result = {
@@ -82,11 +83,12 @@ impl<T> Channel<T> {
     /// # Parks
     ///
     /// Until there is room, or a receiver; until `deadline` at most.
+    #[inline(always)]
     pub(crate) fn send(&self, message: &mut Option<T>, deadline: Option<Instant>) -> Sent {
         let mut wait = SendWait { channel: self, message, key: None };
-        match wait_until(Reason::Send, deadline, |waker| wait.poll(waker)) {
-            Some(sent) => sent,
-            None => wait.leave(),
+        match wait.begin() {
+            Sent::Full => wait.end(deadline),
+            sent => sent,
         }
     }
 
@@ -95,13 +97,19 @@ impl<T> Channel<T> {
     /// While a select that has chosen to send makes its message.
     pub(crate) fn try_recv(&self, into: &mut Option<T>) -> Result<(), TryRecvError> {
         loop {
-            let received = with_waker(|waker| self.with(|core, wakes| core.receive(into, waker, wakes)));
+            let received = self.with(|core, wakes| {
+                let received = core.receive(into, wakes);
+                if let Received::Promised(place) = received {
+                    with_waker(|waker| core.wait_for_promise(place, waker));
+                }
+                received
+            });
             return match received {
                 Received::Message => Ok(()),
                 Received::Empty => Err(TryRecvError::Empty),
                 Received::Closed => Err(TryRecvError::Disconnected),
-                Received::Promised(key) => {
-                    let mut wait = ReceiveWait { channel: self, into, key: Some(key) };
+                Received::Promised(place) => {
+                    let mut wait = ReceiveWait { channel: self, into, key: Some(place) };
                     match wait.redeem() {
                         Some(outcome) => outcome.map_err(TryRecvError::from),
                         None => continue,
@@ -114,38 +122,25 @@ impl<T> Channel<T> {
     /// # Parks
     ///
     /// Until there is a message; until `deadline` at most, and then while a select that has chosen to send makes its message.
+    #[inline(always)]
     pub(crate) fn recv(
         &self,
         into: &mut Option<T>,
         deadline: Option<Instant>,
     ) -> Result<(), RecvTimeoutError> {
-        self.recv_at(None, into, deadline)
+        let mut wait = ReceiveWait { channel: self, into, key: None };
+        match wait.begin() {
+            Some(outcome) => outcome.map_err(RecvTimeoutError::from),
+            None => wait.end(deadline),
+        }
     }
 
-    /// As [`recv`](Self::recv), for a receiver that may have a place already.
-    pub(crate) fn recv_at(
-        &self,
-        key: Option<usize>,
-        into: &mut Option<T>,
-        deadline: Option<Instant>,
-    ) -> Result<(), RecvTimeoutError> {
-        let mut wait = ReceiveWait { channel: self, into, key };
-        loop {
-            if let Some(outcome) = wait_until(Reason::Receive, deadline, |waker| wait.poll(waker)) {
-                return outcome.map_err(RecvTimeoutError::from);
-            }
-            match wait.expire() {
-                State::Granted => return Ok(()),
-                State::Closed => return Err(RecvTimeoutError::Disconnected),
-                State::Promised(_) => {
-                    if let Some(outcome) = wait.redeem() {
-                        return outcome.map_err(RecvTimeoutError::from);
-                    }
-                }
-                State::Waiting => return Err(RecvTimeoutError::Timeout),
-                // It looks once more: another message may have gone by meanwhile.
-                State::Withdrawn => {}
-            }
+    /// As [`recv`](Self::recv), for a receiver that has a place already.
+    pub(crate) fn recv_at(&self, key: usize, into: &mut Option<T>) -> Result<(), RecvError> {
+        let mut wait = ReceiveWait { channel: self, into, key: Some(key) };
+        match wait.look_or_begin() {
+            Some(outcome) => outcome,
+            None => wait.end(None).map_err(|_| RecvError),
         }
     }
 
@@ -213,26 +208,42 @@ struct SendWait<'a, T> {
 }
 
 impl<T> SendWait<'_, T> {
-    fn poll(&mut self, waker: &Waker) -> Option<Sent> {
+    /// Sends, or takes a place if that is not possible.
+    #[inline]
+    fn begin(&mut self) -> Sent {
         let (key, message) = (&mut self.key, &mut *self.message);
-        self.channel.with(|core, wakes| match *key {
-            None => match core.send(message, wakes) {
-                Sent::Full => {
-                    *key = Some(core.wait_to_send(message, waker, None, wakes));
-                    None
-                }
-                sent => Some(sent),
-            },
-            Some(place) => match core.look_at_sender(place, message) {
-                State::Waiting => None,
-                state => {
-                    *key = None;
-                    Some(sent(state))
-                }
-            },
+        self.channel.with(|core, wakes| {
+            let sent = core.send(message, wakes);
+            if sent == Sent::Full {
+                *key = Some(with_waker(|waker| core.wait_to_send(message, waker, None, wakes)));
+            }
+            sent
         })
     }
 
+    /// Waits at the place that it has just taken.
+    #[inline(always)]
+    fn end(&mut self, deadline: Option<Instant>) -> Sent {
+        let mut is_new = true;
+        let sent = wait_until(Reason::Send, deadline, |_| match mem::take(&mut is_new) {
+            true => None,
+            false => self.look(),
+        });
+        sent.unwrap_or_else(|| self.leave())
+    }
+
+    fn look(&mut self) -> Option<Sent> {
+        let (key, message) = (self.key?, &mut *self.message);
+        match self.channel.with(|core, _| core.look_at_sender(key, message)) {
+            State::Waiting => None,
+            state => {
+                self.key = None;
+                Some(sent(state))
+            }
+        }
+    }
+
+    #[cold]
     fn leave(&mut self) -> Sent {
         match self.key.take() {
             None => Sent::Done,
@@ -242,6 +253,7 @@ impl<T> SendWait<'_, T> {
 }
 
 /// What has come of a send that had a place.
+#[inline]
 fn sent(state: State) -> Sent {
     match state {
         State::Granted => Sent::Done,
@@ -252,12 +264,22 @@ fn sent(state: State) -> Sent {
 }
 
 impl<T> Drop for SendWait<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         // A message that was not taken is dropped by whoever has lent it, without the lock.
         if self.key.is_some() {
             self.leave();
         }
     }
+}
+
+/// What a receiver finds at its place.
+enum Look {
+    Waiting,
+    /// It has no place any more, as in what follows.
+    Over(Result<(), RecvError>),
+    /// A promise was broken.
+    Broken,
 }
 
 /// The wait of one receive.
@@ -268,55 +290,97 @@ struct ReceiveWait<'a, T> {
 }
 
 impl<T> ReceiveWait<'_, T> {
-    fn poll(&mut self, waker: &Waker) -> Option<Result<(), RecvError>> {
+    /// Receives, or takes a place if that is not possible.
+    #[inline]
+    fn begin(&mut self) -> Option<Result<(), RecvError>> {
         let (key, into) = (&mut self.key, &mut *self.into);
         self.channel.with(|core, wakes| {
-            if let Some(place) = *key {
-                match core.look_at_receiver(place, into) {
-                    State::Waiting | State::Promised(_) => return None,
-                    state => {
-                        *key = None;
-                        if let Some(outcome) = received(state) {
-                            return Some(outcome);
-                        }
-                    }
-                }
-            }
-            match core.receive(into, waker, wakes) {
+            match core.receive(into, wakes) {
                 Received::Message => return Some(Ok(())),
                 Received::Closed => return Some(Err(RecvError)),
-                Received::Promised(place) => *key = Some(place),
-                Received::Empty => *key = Some(core.wait_to_receive(waker, None, wakes)),
+                Received::Promised(place) => {
+                    *key = Some(place);
+                    with_waker(|waker| core.wait_for_promise(place, waker));
+                }
+                Received::Empty => {
+                    *key = Some(with_waker(|waker| core.wait_to_receive(waker, None, wakes)));
+                }
             }
             None
         })
     }
 
-    /// Waits for what it was promised, however long that takes; `None` if the promise was broken.
-    fn redeem(&mut self) -> Option<Result<(), RecvError>> {
-        let state = wait_until(Reason::Receive, None, |_| {
-            let (key, into) = (self.key?, &mut *self.into);
-            match self.channel.with(|core, _| core.look_at_receiver(key, into)) {
-                State::Waiting | State::Promised(_) => None,
-                state => Some(state),
-            }
+    /// Waits at the place that it has just taken, or looked at.
+    #[inline(always)]
+    fn end(&mut self, deadline: Option<Instant>) -> Result<(), RecvTimeoutError> {
+        let mut is_new = true;
+        let outcome = wait_until(Reason::Receive, deadline, |_| match mem::take(&mut is_new) {
+            true => None,
+            false => self.look_or_begin(),
         });
-        self.key = None;
-        received(state.expect("a wait without a deadline"))
+        match outcome {
+            Some(outcome) => outcome.map_err(RecvTimeoutError::from),
+            None => self.expire(),
+        }
     }
 
-    /// Its deadline has passed. It has left, unless it was promised a message.
-    fn expire(&mut self) -> State {
-        let Some(key) = self.key else { return State::Waiting };
-        let state = self.channel.with(|core, _| core.expire_receiver(key, self.into));
-        if !matches!(state, State::Promised(_)) {
-            self.key = None;
+    fn look_or_begin(&mut self) -> Option<Result<(), RecvError>> {
+        match self.look() {
+            Look::Waiting => None,
+            Look::Over(outcome) => Some(outcome),
+            Look::Broken => self.begin(),
         }
-        state
+    }
+
+    #[inline]
+    fn look(&mut self) -> Look {
+        let Some(key) = self.key else { return Look::Broken };
+        let state = self.channel.with(|core, _| core.look_at_receiver(key, self.into));
+        if matches!(state, State::Waiting | State::Promised(_)) {
+            return Look::Waiting;
+        }
+        self.key = None;
+        received(state).map_or(Look::Broken, Look::Over)
+    }
+
+    /// Its deadline has passed: it leaves, unless it was promised a message.
+    #[cold]
+    fn expire(&mut self) -> Result<(), RecvTimeoutError> {
+        while let Some(key) = self.key {
+            let outcome = match self.channel.with(|core, _| core.expire_receiver(key, self.into)) {
+                State::Promised(_) => self.redeem(),
+                state => {
+                    self.key = None;
+                    if state == State::Waiting {
+                        break;
+                    }
+                    received(state)
+                }
+            };
+            // After a broken promise it looks once more: another message may have gone by meanwhile.
+            if let Some(outcome) = outcome.or_else(|| self.begin()) {
+                return outcome.map_err(RecvTimeoutError::from);
+            }
+        }
+        Err(RecvTimeoutError::Timeout)
+    }
+
+    /// Waits for what it was promised, however long that takes; `None` if the promise was broken.
+    #[cold]
+    fn redeem(&mut self) -> Option<Result<(), RecvError>> {
+        let look = wait_until(Reason::Receive, None, |_| match self.look() {
+            Look::Waiting => None,
+            look => Some(look),
+        });
+        match look {
+            Some(Look::Over(outcome)) => Some(outcome),
+            _ => None,
+        }
     }
 }
 
 /// What has come of a receive that had a place; `None` if a promise was broken.
+#[inline]
 fn received(state: State) -> Option<Result<(), RecvError>> {
     match state {
         State::Granted => Some(Ok(())),
@@ -327,7 +391,17 @@ fn received(state: State) -> Option<Result<(), RecvError>> {
 }
 
 impl<T> Drop for ReceiveWait<'_, T> {
+    #[inline]
     fn drop(&mut self) {
+        if self.key.is_some() {
+            self.abandon();
+        }
+    }
+}
+
+impl<T> ReceiveWait<'_, T> {
+    #[cold]
+    fn abandon(&mut self) {
         if let Some(key) = self.key.take() {
             self.channel.with(|core, wakes| core.abandon_receiver(key, wakes));
         }

@@ -62,6 +62,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(receiver.recv(), Ok(5));
     /// assert!(receiver.recv().is_err());
     /// ```
+    #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
         self.receive(None).map_err(|_| RecvError)
     }
@@ -114,6 +115,7 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If the time has passed, or there is no message and all senders are gone.
+    #[inline]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         // Further than a clock can tell is never.
         self.receive(Instant::now().checked_add(timeout))
@@ -192,6 +194,7 @@ impl<T> Receiver<T> {
         }
     }
 
+    #[inline(always)]
     fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
         match &self.flavor {
             Flavor::Channel(channel) => {

@@ -53,6 +53,7 @@ impl<T> Sender<T> {
     /// drop(receiver);
     /// assert_eq!(sender.send(2).unwrap_err().into_inner(), 2);
     /// ```
+    #[inline]
     pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
         let mut message = Some(msg);
         match self.channel.send(&mut message, None) {
@@ -121,6 +122,7 @@ impl<T> Sender<T> {
         self.send_until(msg, Some(deadline))
     }
 
+    #[inline(always)]
     fn send_until(&self, msg: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
         let mut message = Some(msg);
         let error = match self.channel.send(&mut message, deadline) {

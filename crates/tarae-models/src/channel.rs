@@ -105,9 +105,12 @@ mod tests {
 
         /// The place, if it has to wait.
         fn try_or_list(&self, me: &Me, message: &mut Option<u32>) -> Result<(), usize> {
-            self.with(|core, wakes| match core.receive(message, &me.waker, wakes) {
+            self.with(|core, wakes| match core.receive(message, wakes) {
                 Received::Message | Received::Closed => Ok(()),
-                Received::Promised(place) => Err(place),
+                Received::Promised(place) => {
+                    core.wait_for_promise(place, &me.waker);
+                    Err(place)
+                }
                 Received::Empty => Err(core.wait_to_receive(&me.waker, None, wakes)),
             })
         }
@@ -133,7 +136,7 @@ mod tests {
 
         fn try_receive(&self) -> Option<u32> {
             let mut message = None;
-            self.with(|core, wakes| core.receive(&mut message, Waker::noop(), wakes));
+            self.with(|core, wakes| core.receive(&mut message, wakes));
             message
         }
 
@@ -241,10 +244,13 @@ mod tests {
         let mut message = None;
         channel.with(|core, wakes| match operation {
             Operation::Send(_) => core.reserve(wakes).map(Chosen::Send),
-            Operation::Receive => match core.receive(&mut message, &me.waker, wakes) {
+            Operation::Receive => match core.receive(&mut message, wakes) {
                 Received::Message => Some(Chosen::Receive(core.keep_received(State::Granted, &mut message))),
                 Received::Closed => Some(Chosen::Receive(core.keep_received(State::Closed, &mut None))),
-                Received::Promised(place) => Some(Chosen::Receive(place)),
+                Received::Promised(place) => {
+                    core.wait_for_promise(place, &me.waker);
+                    Some(Chosen::Receive(place))
+                }
                 Received::Empty => None,
             },
         })

@@ -20,6 +20,7 @@ use crate::park::{Reason, park_deadline, try_park_deadline, with_waker};
 /// # Cancellation
 ///
 /// Unwinds, as [`park()`](crate::park()). What `ready` says counts before that: nothing that was there is lost.
+#[inline(always)]
 pub fn wait_until<T>(
     reason: Reason,
     deadline: Option<Instant>,
@@ -40,6 +41,7 @@ pub fn wait_until<T>(
 /// # Errors
 ///
 /// Once for each cancellation or deadline; afterwards it unwinds.
+#[inline(always)]
 pub fn try_wait_until<T>(
     reason: Reason,
     deadline: Option<Instant>,
@@ -56,12 +58,11 @@ fn wait<T, E>(
 ) -> Result<Option<T>, E> {
     let mut alarm = None;
     loop {
-        let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         if let Some(result) = with_waker(&mut *ready) {
             return Ok(Some(result));
         }
-        if late {
-            return Ok(None);
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(with_waker(&mut *ready));
         }
         if alarm.is_none() {
             alarm = deadline.and_then(Alarm::arm);

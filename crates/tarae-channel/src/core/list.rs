@@ -83,9 +83,10 @@ impl<T> List<T> {
 
     /// Lists somebody who waits.
     pub(crate) fn push(&mut self, waker: &Waker, entrant: Option<Entrant>) -> usize {
-        let key = self.keep(State::Waiting, Some(waker));
+        let key = self.keep(State::Waiting);
         let last = mem::replace(&mut self.last, key);
         let place = &mut self.places[key];
+        place.waker = Some(waker.clone());
         place.entrant = entrant;
         place.is_listed = true;
         place.previous = last;
@@ -97,7 +98,8 @@ impl<T> List<T> {
     }
 
     /// Makes a place for somebody who has been granted something already.
-    pub(crate) fn keep(&mut self, state: State, waker: Option<&Waker>) -> usize {
+    #[inline]
+    pub(crate) fn keep(&mut self, state: State) -> usize {
         let key = match self.free {
             NONE => {
                 self.places.push(Place::FREE);
@@ -108,11 +110,17 @@ impl<T> List<T> {
         let place = &mut self.places[key];
         self.free = mem::replace(&mut place.next, NONE);
         place.state = state;
-        place.waker = waker.cloned();
         key
     }
 
+    /// Whether nobody is listed.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first == NONE
+    }
+
     /// Claims the first who can be claimed, and takes it off the list; those before it are done with elsewhere.
+    #[inline]
     pub(crate) fn claim_first(&mut self) -> Option<usize> {
         while self.first != NONE {
             let key = self.first;

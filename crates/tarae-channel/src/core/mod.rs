@@ -92,7 +92,7 @@ pub(crate) enum Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     Message,
-    /// A select will send it to this place.
+    /// A select will send it to this place, where the receiver leaves its waker under the same lock.
     Promised(usize),
     Empty,
     Closed,
@@ -145,6 +145,7 @@ impl<T> Core<T> {
     }
 
     /// Sends `message` to who waits, or into the queue; leaves it where neither is possible.
+    #[inline]
     pub(crate) fn send(&mut self, message: &mut Option<T>, wakes: &mut Wakes) -> Sent {
         if self.is_closed {
             return Sent::Closed;
@@ -161,27 +162,28 @@ impl<T> Core<T> {
         Sent::Done
     }
 
-    /// Receives from the queue, or from who waits. `waker` is for a promise only.
-    pub(crate) fn receive(&mut self, into: &mut Option<T>, waker: &Waker, wakes: &mut Wakes) -> Received {
+    /// Receives from the queue, or from who waits.
+    #[inline]
+    pub(crate) fn receive(&mut self, into: &mut Option<T>, wakes: &mut Wakes) -> Received {
         match self.queue.pop(into) {
             Popped::Message => {
                 self.refill(wakes);
                 Received::Message
             }
             Popped::Promise(promise) => {
-                let receiver = self.receivers.keep(State::Promised(promise), Some(waker));
+                let receiver = self.receivers.keep(State::Promised(promise));
                 self.promises[promise] = Promise::With(receiver);
                 self.refill(wakes);
                 Received::Promised(receiver)
             }
-            Popped::Nothing if self.capacity == 0 => self.meet(into, waker, wakes),
+            Popped::Nothing if self.capacity == 0 => self.meet(into, wakes),
             Popped::Nothing if self.is_closed => Received::Closed,
             Popped::Nothing => Received::Empty,
         }
     }
 
     /// Receives from who waits, where there is no queue between.
-    fn meet(&mut self, into: &mut Option<T>, waker: &Waker, wakes: &mut Wakes) -> Received {
+    fn meet(&mut self, into: &mut Option<T>, wakes: &mut Wakes) -> Received {
         let Some(sender) = self.senders.claim_first() else {
             return if self.is_closed { Received::Closed } else { Received::Empty };
         };
@@ -194,12 +196,13 @@ impl<T> Core<T> {
         }
         let promise = self.promises.vacant_key();
         place.state = State::Promised(promise);
-        let receiver = self.receivers.keep(State::Promised(promise), Some(waker));
+        let receiver = self.receivers.keep(State::Promised(promise));
         self.promises.insert(Promise::With(receiver));
         Received::Promised(receiver)
     }
 
     /// Gives a message to a receiver that was claimed, or was promised one.
+    #[inline]
     fn give(&mut self, receiver: usize, message: &mut Option<T>, wakes: &mut Wakes) {
         let place = self.receivers.place(receiver);
         place.state = State::Granted;
@@ -208,8 +211,17 @@ impl<T> Core<T> {
     }
 
     /// Lets senders in, while there is room and somebody waits.
+    #[inline]
     fn refill(&mut self, wakes: &mut Wakes) {
         self.queue.shrink();
+        if self.senders.is_empty() {
+            wake_watchers(&mut self.send_watchers, wakes);
+        } else {
+            self.let_senders_in(wakes);
+        }
+    }
+
+    fn let_senders_in(&mut self, wakes: &mut Wakes) {
         while self.has_room() {
             let Some(sender) = self.senders.claim_first() else {
                 return wake_watchers(&mut self.send_watchers, wakes);
@@ -256,6 +268,11 @@ impl<T> Core<T> {
         self.receivers.push(waker, entrant)
     }
 
+    /// Leaves the waker of a receiver with the promise that `receive` has found under the same lock.
+    pub(crate) fn wait_for_promise(&mut self, receiver: usize, waker: &Waker) {
+        self.receivers.place(receiver).waker = Some(waker.clone());
+    }
+
     /// Where a sender stands. If it need not wait, that ends its place; `message` is back if it was not sent.
     pub(crate) fn look_at_sender(&mut self, key: usize, message: &mut Option<T>) -> State {
         match self.senders.place(key).state {
@@ -274,7 +291,7 @@ impl<T> Core<T> {
 
     /// Makes a place for a select whose receive was completed, or found all senders gone.
     pub(crate) fn keep_received(&mut self, state: State, message: &mut Option<T>) -> usize {
-        let receiver = self.receivers.keep(state, None);
+        let receiver = self.receivers.keep(state);
         mem::swap(&mut self.receivers.place(receiver).message, message);
         receiver
     }
@@ -435,8 +452,10 @@ fn watch(watchers: &mut Watchers, number: u64, waker: &Waker) {
     }
 }
 
+#[inline]
 fn wake_watchers(watchers: &mut Watchers, wakes: &mut Wakes) {
-    for (_, waker) in watchers.drain(..) {
-        wakes.push(Some(waker));
+    // There are none, nearly always.
+    if !watchers.is_empty() {
+        watchers.drain(..).for_each(|(_, waker)| wakes.push(Some(waker)));
     }
 }

@@ -33,15 +33,18 @@ impl<T> Queue<T> {
         Queue { slots: VecDeque::new() }
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     /// Takes a message in, after all others.
+    #[inline]
     pub(crate) fn push(&mut self, message: &mut Option<T>) {
         if let Some(message) = message.take() {
             self.slots.push_back(Slot::Message(message));
@@ -64,6 +67,7 @@ impl<T> Queue<T> {
     }
 
     /// Takes the first one out.
+    #[inline]
     pub(crate) fn pop(&mut self, into: &mut Option<T>) -> Popped {
         match self.slots.pop_front() {
             Some(Slot::Message(message)) => {
@@ -97,6 +101,7 @@ impl<T> Queue<T> {
     }
 
     /// Gives memory back.
+    #[inline]
     pub(crate) fn shrink(&mut self) {
         if self.slots.is_empty() && self.slots.capacity() > KEPT_CAPACITY_MAX {
             self.slots = VecDeque::new();

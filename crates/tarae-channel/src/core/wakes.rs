@@ -10,6 +10,7 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
+    #[inline]
     pub(crate) fn push(&mut self, waker: Option<Waker>) {
         if self.first.is_none() {
             self.first = waker;
@@ -18,10 +19,12 @@ impl Wakes {
         }
     }
 
+    #[inline]
     pub(crate) fn wake(self) {
+        // The first is none only if there are no more.
         if let Some(waker) = self.first {
             waker.wake();
+            self.more.into_iter().for_each(Waker::wake);
         }
-        self.more.into_iter().for_each(Waker::wake);
     }
 }

@@ -145,10 +145,13 @@ impl<T> Handle for Receiver<T> {
         };
         channel.with(|core, wakes| {
             let mut message = None;
-            let place = match core.receive(&mut message, waker, wakes) {
+            let place = match core.receive(&mut message, wakes) {
                 Received::Message => core.keep_received(State::Granted, &mut message),
                 Received::Closed => core.keep_received(State::Closed, &mut message),
-                Received::Promised(place) => place,
+                Received::Promised(place) => {
+                    core.wait_for_promise(place, waker);
+                    place
+                }
                 Received::Empty => return None,
             };
             Some(Token::Receive(place))

@@ -69,7 +69,7 @@ impl<'a> SelectedOperation<'a> {
         match (&r.flavor, self.token.take()) {
             (Flavor::Channel(channel), Some(Token::Receive(place))) => {
                 let mut message = None;
-                channel.recv_at(Some(place), &mut message, None).map_err(|_| RecvError)?;
+                channel.recv_at(place, &mut message)?;
                 Ok(message.expect("what is received is there"))
             }
             (Flavor::Clock(_, message), Some(Token::Moment(moment))) => Ok(message(moment)),
