@@ -13,8 +13,8 @@
 use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::time::Instant;
 
+use tarae_task::wait::{Limit, wait_limited};
 use tarae_task::{Reason, wait_until, with_waker};
 
 use crate::core::list::State;
@@ -78,16 +78,16 @@ impl<T> Channel<T> {
         self.with(|core, wakes| core.send(message, wakes))
     }
 
-    /// Sends `message`, or leaves it where it is. `Full`: not before `deadline`.
+    /// Sends `message`, or leaves it where it is. `Full`: not within `limit`.
     ///
     /// # Parks
     ///
-    /// Until there is room, or a receiver; until `deadline` at most.
+    /// Until there is room, or a receiver; within `limit`.
     #[inline(always)]
-    pub(crate) fn send(&self, message: &mut Option<T>, deadline: Option<Instant>) -> Sent {
+    pub(crate) fn send(&self, message: &mut Option<T>, limit: Limit) -> Sent {
         let mut wait = SendWait { channel: self, message, key: None };
         match wait.begin() {
-            Sent::Full => wait.end(deadline),
+            Sent::Full => wait.end(limit),
             sent => sent,
         }
     }
@@ -121,17 +121,13 @@ impl<T> Channel<T> {
 
     /// # Parks
     ///
-    /// Until there is a message; until `deadline` at most, and then while a select that has chosen to send makes its message.
+    /// Until there is a message, within `limit`; and then while a select that has chosen to send makes its message.
     #[inline(always)]
-    pub(crate) fn recv(
-        &self,
-        into: &mut Option<T>,
-        deadline: Option<Instant>,
-    ) -> Result<(), RecvTimeoutError> {
+    pub(crate) fn recv(&self, into: &mut Option<T>, limit: Limit) -> Result<(), RecvTimeoutError> {
         let mut wait = ReceiveWait { channel: self, into, key: None };
         match wait.begin() {
             Some(outcome) => outcome.map_err(RecvTimeoutError::from),
-            None => wait.end(deadline),
+            None => wait.end(limit),
         }
     }
 
@@ -140,7 +136,7 @@ impl<T> Channel<T> {
         let mut wait = ReceiveWait { channel: self, into, key: Some(key) };
         match wait.look_or_begin() {
             Some(outcome) => outcome,
-            None => wait.end(None).map_err(|_| RecvError),
+            None => wait.end(Limit::Until(None)).map_err(|_| RecvError),
         }
     }
 
@@ -223,9 +219,9 @@ impl<T> SendWait<'_, T> {
 
     /// Waits at the place that it has just taken.
     #[inline(always)]
-    fn end(&mut self, deadline: Option<Instant>) -> Sent {
+    fn end(&mut self, limit: Limit) -> Sent {
         let mut is_new = true;
-        let sent = wait_until(Reason::Send, deadline, |_| match mem::take(&mut is_new) {
+        let sent = wait_limited(Reason::Send, limit, |_| match mem::take(&mut is_new) {
             true => None,
             false => self.look(),
         });
@@ -312,9 +308,9 @@ impl<T> ReceiveWait<'_, T> {
 
     /// Waits at the place that it has just taken, or looked at.
     #[inline(always)]
-    fn end(&mut self, deadline: Option<Instant>) -> Result<(), RecvTimeoutError> {
+    fn end(&mut self, limit: Limit) -> Result<(), RecvTimeoutError> {
         let mut is_new = true;
-        let outcome = wait_until(Reason::Receive, deadline, |_| match mem::take(&mut is_new) {
+        let outcome = wait_limited(Reason::Receive, limit, |_| match mem::take(&mut is_new) {
             true => None,
             false => self.look_or_begin(),
         });

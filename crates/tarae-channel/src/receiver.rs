@@ -5,6 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tarae_task::wait::{Limit, wait_limited};
 use tarae_task::{Reason, wait_until};
 
 use crate::channel::Channel;
@@ -64,7 +65,7 @@ impl<T> Receiver<T> {
     /// ```
     #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.receive(None).map_err(|_| RecvError)
+        self.receive(Limit::Until(None)).map_err(|_| RecvError)
     }
 
     /// Receives a message if there is one.
@@ -117,8 +118,7 @@ impl<T> Receiver<T> {
     /// If the time has passed, or there is no message and all senders are gone.
     #[inline]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        // Further than a clock can tell is never.
-        self.receive(Instant::now().checked_add(timeout))
+        self.receive(Limit::Within(timeout))
     }
 
     /// Receives a message, before `deadline`; else as [`recv_timeout`](Self::recv_timeout).
@@ -135,7 +135,7 @@ impl<T> Receiver<T> {
     ///
     /// As [`recv_timeout`](Self::recv_timeout).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.receive(Some(deadline))
+        self.receive(Limit::Until(Some(deadline)))
     }
 
     /// Whether there is no message in the channel; always, with capacity zero.
@@ -195,18 +195,18 @@ impl<T> Receiver<T> {
     }
 
     #[inline(always)]
-    fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+    fn receive(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
         match &self.flavor {
             Flavor::Channel(channel) => {
                 let mut message = None;
-                channel.recv(&mut message, deadline)?;
+                channel.recv(&mut message, limit)?;
                 Ok(taken(&mut message))
             }
             Flavor::Clock(clock, message) => {
-                wait_for(clock, deadline).map(message).ok_or(RecvTimeoutError::Timeout)
+                wait_for(clock, limit).map(message).ok_or(RecvTimeoutError::Timeout)
             }
             Flavor::Never => {
-                wait_until(Reason::Receive, deadline, |_| None::<()>);
+                wait_limited(Reason::Receive, limit, |_| None::<()>);
                 Err(RecvTimeoutError::Timeout)
             }
         }
@@ -218,8 +218,13 @@ fn taken<T>(message: &mut Option<T>) -> T {
     message.take().expect("what is received is there")
 }
 
-fn wait_for(clock: &Clock, deadline: Option<Instant>) -> Option<Instant> {
+fn wait_for(clock: &Clock, limit: Limit) -> Option<Instant> {
     let since = Instant::now();
+    let deadline = match limit {
+        Limit::Until(deadline) => deadline,
+        // Further than a clock can tell is never.
+        Limit::Within(time) => since.checked_add(time),
+    };
     loop {
         // Another receiver may be first, so the next moment is asked for again.
         let next = clock.next();

@@ -5,6 +5,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tarae_task::wait::Limit;
+
 use crate::channel::Channel;
 use crate::core::Sent;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
@@ -56,7 +58,7 @@ impl<T> Sender<T> {
     #[inline]
     pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
         let mut message = Some(msg);
-        match self.channel.send(&mut message, None) {
+        match self.channel.send(&mut message, Limit::Until(None)) {
             Sent::Done => Ok(()),
             Sent::Full | Sent::Closed => Err(SendError(left(&mut message))),
         }
@@ -101,8 +103,7 @@ impl<T> Sender<T> {
     ///
     /// Gives the message back if the time has passed, or if all receivers are gone.
     pub fn send_timeout(&self, msg: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        // Further than a clock can tell is never.
-        self.send_until(msg, Instant::now().checked_add(timeout))
+        self.send_limited(msg, Limit::Within(timeout))
     }
 
     /// Sends a message, as [`send`](Self::send), before `deadline`.
@@ -119,13 +120,13 @@ impl<T> Sender<T> {
     ///
     /// As [`send_timeout`](Self::send_timeout).
     pub fn send_deadline(&self, msg: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.send_until(msg, Some(deadline))
+        self.send_limited(msg, Limit::Until(Some(deadline)))
     }
 
     #[inline(always)]
-    fn send_until(&self, msg: T, deadline: Option<Instant>) -> Result<(), SendTimeoutError<T>> {
+    fn send_limited(&self, msg: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
         let mut message = Some(msg);
-        let error = match self.channel.send(&mut message, deadline) {
+        let error = match self.channel.send(&mut message, limit) {
             Sent::Done => return Ok(()),
             Sent::Full => SendTimeoutError::Timeout,
             Sent::Closed => SendTimeoutError::Disconnected,

@@ -19,12 +19,15 @@ impl Wakes {
         }
     }
 
+    /// In place: they are written word by word, and to move them at once would wait for that.
     #[inline]
-    pub(crate) fn wake(self) {
-        // The first is none only if there are no more.
-        if let Some(waker) = self.first {
+    pub(crate) fn wake(&mut self) {
+        if let Some(waker) = self.first.take() {
             waker.wake();
-            self.more.into_iter().for_each(Waker::wake);
+            // Those after the first.
+            if !self.more.is_empty() {
+                self.more.drain(..).for_each(Waker::wake);
+            }
         }
     }
 }
