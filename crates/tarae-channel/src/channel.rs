@@ -230,7 +230,7 @@ impl<T> SendWait<'_, T> {
 
     fn look(&mut self) -> Option<Sent> {
         let (key, message) = (self.key?, &mut *self.message);
-        match self.channel.with(|core, _| core.look_at_sender(key, message)) {
+        match self.channel.with(|core, _| core.look(key, message)) {
             State::Waiting => None,
             state => {
                 self.key = None;
@@ -331,7 +331,7 @@ impl<T> ReceiveWait<'_, T> {
     #[inline]
     fn look(&mut self) -> Look {
         let Some(key) = self.key else { return Look::Broken };
-        let state = self.channel.with(|core, _| core.look_at_receiver(key, self.into));
+        let state = self.channel.with(|core, _| core.look(key, self.into));
         if matches!(state, State::Waiting | State::Promised(_)) {
             return Look::Waiting;
         }

@@ -71,7 +71,7 @@ mod tests {
             };
             loop {
                 me.park.0.wait();
-                match self.with(|core, _| core.look_at_sender(place, &mut message)) {
+                match self.with(|core, _| core.look(place, &mut message)) {
                     State::Waiting => {}
                     state => {
                         assert_eq!(message.is_some(), state == State::Closed);
@@ -95,7 +95,7 @@ mod tests {
                     }
                     continue;
                 };
-                match self.with(|core, _| core.look_at_receiver(key, &mut message)) {
+                match self.with(|core, _| core.look(key, &mut message)) {
                     State::Waiting | State::Promised(_) => me.park.0.wait(),
                     State::Withdrawn => place = None,
                     State::Granted | State::Closed => return message.ok_or(Closed),
@@ -223,7 +223,7 @@ mod tests {
                     },
                     Operation::Receive if is_winner => Some(Chosen::Receive(place)),
                     Operation::Receive => {
-                        let state = core.look_at_receiver(place, &mut None);
+                        let state = core.look(place, &mut None);
                         assert_eq!(state, State::Waiting, "granted to one that was not chosen");
                         core.abandon_receiver(place, wakes);
                         None

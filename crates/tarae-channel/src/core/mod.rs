@@ -58,6 +58,7 @@
 
 pub(crate) mod list;
 pub(crate) mod queue;
+mod rare;
 pub(crate) mod record;
 pub(crate) mod wakes;
 
@@ -65,17 +66,17 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use list::{Entrant, List, State};
+use list::{Entrant, List, Places, Promise, State};
 use queue::{Popped, Queue};
+use rare::{Rare, Standing};
 use record::Record;
-use slab::Slab;
 use wakes::Wakes;
 
 /// What a select that sends has of its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserved {
     /// It has promised a message.
-    Promise(usize),
+    Promise(Promise),
     /// Nothing: the receivers are gone.
     Closed,
 }
@@ -98,27 +99,17 @@ pub(crate) enum Received {
     Closed,
 }
 
-/// Where a promise stands.
-enum Promise {
-    InQueue,
-    /// At the place of a receiver.
-    With(usize),
-}
-
-/// Whoever wants to know when an end is ready, and claims nothing: by number.
-type Watchers = Vec<(u64, Waker)>;
-
-/// All that a channel's lock guards.
+/// All that a channel's lock guards. What most operations touch comes first.
+#[repr(C)]
 pub(crate) struct Core<T> {
     capacity: usize,
     queue: Queue<T>,
-    promises: Slab<Promise>,
+    receivers: List,
+    senders: List,
+    places: Places<T>,
+    rare: Option<Box<Rare>>,
     /// One end is gone; only the other can see it.
     is_closed: bool,
-    senders: List<T>,
-    receivers: List<T>,
-    send_watchers: Watchers,
-    receive_watchers: Watchers,
 }
 
 impl<T> Core<T> {
@@ -126,12 +117,31 @@ impl<T> Core<T> {
         Core {
             capacity,
             queue: Queue::new(),
-            promises: Slab::new(),
-            is_closed: false,
-            senders: List::new(),
             receivers: List::new(),
-            send_watchers: Vec::new(),
-            receive_watchers: Vec::new(),
+            senders: List::new(),
+            places: Places::new(),
+            rare: None,
+            is_closed: false,
+        }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Wakes those who watch for a chance to send.
+    #[inline]
+    fn wake_send_watchers(&mut self, wakes: &mut Wakes) {
+        if let Some(rare) = &mut self.rare {
+            rare.send_watchers.wake(wakes);
+        }
+    }
+
+    /// Wakes those who watch for a chance to receive.
+    #[inline]
+    fn wake_receive_watchers(&mut self, wakes: &mut Wakes) {
+        if let Some(rare) = &mut self.rare {
+            rare.receive_watchers.wake(wakes);
         }
     }
 
@@ -150,7 +160,7 @@ impl<T> Core<T> {
         if self.is_closed {
             return Sent::Closed;
         }
-        if let Some(receiver) = self.receivers.claim_first() {
+        if let Some(receiver) = self.receivers.claim_first(&mut self.places) {
             self.give(receiver, message, wakes);
             return Sent::Done;
         }
@@ -158,7 +168,7 @@ impl<T> Core<T> {
             return Sent::Full;
         }
         self.queue.push(message);
-        wake_watchers(&mut self.receive_watchers, wakes);
+        self.wake_receive_watchers(wakes);
         Sent::Done
     }
 
@@ -171,8 +181,8 @@ impl<T> Core<T> {
                 Received::Message
             }
             Popped::Promise(promise) => {
-                let receiver = self.receivers.keep(State::Promised(promise));
-                self.promises[promise] = Promise::With(receiver);
+                let receiver = self.places.add(State::Promised(promise));
+                self.rare().move_promise(promise, Standing::With(receiver));
                 self.refill(wakes);
                 Received::Promised(receiver)
             }
@@ -184,27 +194,27 @@ impl<T> Core<T> {
 
     /// Receives from who waits, where there is no queue between.
     fn meet(&mut self, into: &mut Option<T>, wakes: &mut Wakes) -> Received {
-        let Some(sender) = self.senders.claim_first() else {
+        let Some(sender) = self.senders.claim_first(&mut self.places) else {
             return if self.is_closed { Received::Closed } else { Received::Empty };
         };
-        let place = self.senders.place(sender);
+        let place = self.places.at(sender);
         wakes.push(place.waker.take());
         if place.message.is_some() {
             mem::swap(&mut place.message, into);
             place.state = State::Granted;
             return Received::Message;
         }
-        let promise = self.promises.vacant_key();
-        place.state = State::Promised(promise);
-        let receiver = self.receivers.keep(State::Promised(promise));
-        self.promises.insert(Promise::With(receiver));
+        let receiver = self.places.add(State::Waiting);
+        let promise = self.rare().promise(Standing::With(receiver));
+        self.places.at(receiver).state = State::Promised(promise);
+        self.places.at(sender).state = State::Promised(promise);
         Received::Promised(receiver)
     }
 
     /// Gives a message to a receiver that was claimed, or was promised one.
     #[inline]
     fn give(&mut self, receiver: usize, message: &mut Option<T>, wakes: &mut Wakes) {
-        let place = self.receivers.place(receiver);
+        let place = self.places.at(receiver);
         place.state = State::Granted;
         mem::swap(&mut place.message, message);
         wakes.push(place.waker.take());
@@ -215,7 +225,7 @@ impl<T> Core<T> {
     fn refill(&mut self, wakes: &mut Wakes) {
         self.queue.shrink();
         if self.senders.is_empty() {
-            wake_watchers(&mut self.send_watchers, wakes);
+            self.wake_send_watchers(wakes);
         } else {
             self.let_senders_in(wakes);
         }
@@ -223,17 +233,17 @@ impl<T> Core<T> {
 
     fn let_senders_in(&mut self, wakes: &mut Wakes) {
         while self.has_room() {
-            let Some(sender) = self.senders.claim_first() else {
-                return wake_watchers(&mut self.send_watchers, wakes);
+            let Some(sender) = self.senders.claim_first(&mut self.places) else {
+                return self.wake_send_watchers(wakes);
             };
-            let place = self.senders.place(sender);
+            let place = self.places.at(sender);
             wakes.push(place.waker.take());
             if place.message.is_some() {
                 place.state = State::Granted;
                 self.queue.push(&mut place.message);
             } else {
-                let promise = self.promises.insert(Promise::InQueue);
-                place.state = State::Promised(promise);
+                let promise = self.rare().promise(Standing::InQueue);
+                self.places.at(sender).state = State::Promised(promise);
                 self.queue.promise(promise);
             }
         }
@@ -248,10 +258,10 @@ impl<T> Core<T> {
         wakes: &mut Wakes,
     ) -> usize {
         if self.capacity == 0 {
-            wake_watchers(&mut self.receive_watchers, wakes);
+            self.wake_receive_watchers(wakes);
         }
-        let sender = self.senders.push(waker, entrant);
-        mem::swap(&mut self.senders.place(sender).message, message);
+        let sender = self.senders.push(&mut self.places, waker, entrant);
+        mem::swap(&mut self.places.at(sender).message, message);
         sender
     }
 
@@ -263,78 +273,79 @@ impl<T> Core<T> {
         wakes: &mut Wakes,
     ) -> usize {
         if self.capacity == 0 {
-            wake_watchers(&mut self.send_watchers, wakes);
+            self.wake_send_watchers(wakes);
         }
-        self.receivers.push(waker, entrant)
+        self.receivers.push(&mut self.places, waker, entrant)
     }
 
     /// Leaves the waker of a receiver with the promise that `receive` has found under the same lock.
     pub(crate) fn wait_for_promise(&mut self, receiver: usize, waker: &Waker) {
-        self.receivers.place(receiver).waker = Some(waker.clone());
+        self.places.at(receiver).waker = Some(waker.clone());
     }
 
-    /// Where a sender stands. If it need not wait, that ends its place; `message` is back if it was not sent.
-    pub(crate) fn look_at_sender(&mut self, key: usize, message: &mut Option<T>) -> State {
-        match self.senders.place(key).state {
-            State::Waiting => State::Waiting,
-            _ => self.senders.remove(key, message),
+    /// Where a sender or a receiver stands. If it need not wait, that ends its place, and `message` is what it has there.
+    #[inline]
+    pub(crate) fn look(&mut self, key: usize, message: &mut Option<T>) -> State {
+        let state = self.places.at(key).state;
+        if !matches!(state, State::Waiting | State::Promised(_)) {
+            self.places.remove(key, message);
         }
-    }
-
-    /// Where a receiver stands. If it need not wait, that ends its place.
-    pub(crate) fn look_at_receiver(&mut self, key: usize, into: &mut Option<T>) -> State {
-        match self.receivers.place(key).state {
-            state @ (State::Waiting | State::Promised(_)) => state,
-            _ => self.receivers.remove(key, into),
-        }
+        state
     }
 
     /// Makes a place for a select whose receive was completed, or found all senders gone.
     pub(crate) fn keep_received(&mut self, state: State, message: &mut Option<T>) -> usize {
-        let receiver = self.receivers.keep(state);
-        mem::swap(&mut self.receivers.place(receiver).message, message);
+        let receiver = self.places.add(state);
+        mem::swap(&mut self.places.at(receiver).message, message);
         receiver
     }
 
     /// A sender leaves its place, whatever it stands at. `message` is back if it was not sent.
     pub(crate) fn leave_sender(&mut self, key: usize, message: &mut Option<T>) -> State {
-        self.senders.remove(key, message)
+        let state = self.places.at(key).state;
+        self.senders.unlist(&mut self.places, key);
+        self.places.remove(key, message);
+        state
     }
 
     /// A receiver's deadline has passed: it leaves its place, unless it was promised a message.
     pub(crate) fn expire_receiver(&mut self, key: usize, into: &mut Option<T>) -> State {
-        match self.receivers.place(key).state {
-            state @ State::Promised(_) => state,
-            _ => self.receivers.remove(key, into),
+        let state = self.places.at(key).state;
+        if !matches!(state, State::Promised(_)) {
+            self.receivers.unlist(&mut self.places, key);
+            self.places.remove(key, into);
         }
+        state
     }
 
     /// A receiver leaves its place as it unwinds. What it was given or promised goes to the next, or before all others.
     pub(crate) fn abandon_receiver(&mut self, key: usize, wakes: &mut Wakes) {
         let mut message = None;
-        let state = self.receivers.remove(key, &mut message);
+        let state = self.places.at(key).state;
+        self.receivers.unlist(&mut self.places, key);
+        self.places.remove(key, &mut message);
         if message.is_some() {
             return self.put_back(&mut message, wakes);
         }
         let State::Promised(promise) = state else { return };
-        if let Some(next) = self.receivers.claim_first() {
+        if let Some(next) = self.receivers.claim_first(&mut self.places) {
             // Not woken: there is nothing to take yet.
-            self.receivers.place(next).state = State::Promised(promise);
-            self.promises[promise] = Promise::With(next);
+            self.places.at(next).state = State::Promised(promise);
+            self.rare().move_promise(promise, Standing::With(next));
         } else {
-            self.promises[promise] = Promise::InQueue;
+            self.rare().move_promise(promise, Standing::InQueue);
             self.queue.promise_first(promise);
-            wake_watchers(&mut self.receive_watchers, wakes);
+            self.wake_receive_watchers(wakes);
         }
     }
 
     /// Returns a message that was given to somebody who cannot use it: to the next receiver, or before all others.
     fn put_back(&mut self, message: &mut Option<T>, wakes: &mut Wakes) {
-        if let Some(receiver) = self.receivers.claim_first() {
+        if let Some(receiver) = self.receivers.claim_first(&mut self.places) {
             return self.give(receiver, message, wakes);
         }
         self.queue.push_first(message);
-        wake_watchers(&mut self.receive_watchers, wakes);
+        self.wake_receive_watchers(wakes);
     }
 
     /// Chooses to send, for a select whose message is to come.
@@ -342,18 +353,19 @@ impl<T> Core<T> {
         if self.is_closed {
             return Some(Reserved::Closed);
         }
-        let promise = self.promises.vacant_key();
-        if let Some(receiver) = self.receivers.claim_first() {
+        let promise = if let Some(receiver) = self.receivers.claim_first(&mut self.places) {
             // Not woken: there is nothing to take yet.
-            self.receivers.place(receiver).state = State::Promised(promise);
-            self.promises.insert(Promise::With(receiver));
+            let promise = self.rare().promise(Standing::With(receiver));
+            self.places.at(receiver).state = State::Promised(promise);
+            promise
         } else if self.has_room() {
+            let promise = self.rare().promise(Standing::InQueue);
             self.queue.promise(promise);
-            self.promises.insert(Promise::InQueue);
-            wake_watchers(&mut self.receive_watchers, wakes);
+            self.wake_receive_watchers(wakes);
+            promise
         } else {
             return None;
-        }
+        };
         Some(Reserved::Promise(promise))
     }
 
@@ -365,26 +377,26 @@ impl<T> Core<T> {
         wakes: &mut Wakes,
     ) -> bool {
         let Reserved::Promise(promise) = reserved else { return false };
-        match self.promises.remove(promise) {
-            Promise::With(receiver) => {
+        match self.rare().end_promise(promise) {
+            Standing::With(receiver) => {
                 self.give(receiver, message, wakes);
                 true
             }
             // Not there where the receivers are gone, and the queue with them.
-            Promise::InQueue => self.queue.keep_promise(promise, message),
+            Standing::InQueue => self.queue.keep_promise(promise, message),
         }
     }
 
     /// Breaks a promise.
     pub(crate) fn withdraw(&mut self, reserved: Reserved, wakes: &mut Wakes) {
         let Reserved::Promise(promise) = reserved else { return };
-        match self.promises.remove(promise) {
-            Promise::With(receiver) => {
-                let place = self.receivers.place(receiver);
+        match self.rare().end_promise(promise) {
+            Standing::With(receiver) => {
+                let place = self.places.at(receiver);
                 place.state = State::Withdrawn;
                 wakes.push(place.waker.take());
             }
-            Promise::InQueue => {
+            Standing::InQueue => {
                 if self.queue.break_promise(promise) {
                     self.refill(wakes);
                 }
@@ -396,66 +408,58 @@ impl<T> Core<T> {
     pub(crate) fn close_senders(&mut self, wakes: &mut Wakes) {
         self.is_closed = true;
         // Those whose select was forgotten: it borrows its sender, and there is none.
-        while let Some((promise, _)) = self.promises.iter().next() {
+        while let Some(promise) = self.rare.as_ref().and_then(|rare| rare.any_promise()) {
             self.withdraw(Reserved::Promise(promise), wakes);
         }
-        while let Some(receiver) = self.receivers.claim_first() {
-            let place = self.receivers.place(receiver);
+        while let Some(receiver) = self.receivers.claim_first(&mut self.places) {
+            let place = self.places.at(receiver);
             place.state = State::Closed;
             wakes.push(place.waker.take());
         }
-        wake_watchers(&mut self.receive_watchers, wakes);
+        self.wake_receive_watchers(wakes);
     }
 
     /// The last receiver has gone. Returns what nobody will receive, to be dropped without the lock.
     pub(crate) fn close_receivers(&mut self, wakes: &mut Wakes) -> Queue<T> {
         self.is_closed = true;
-        while let Some(sender) = self.senders.claim_first() {
-            let place = self.senders.place(sender);
+        while let Some(sender) = self.senders.claim_first(&mut self.places) {
+            let place = self.places.at(sender);
             place.state = State::Closed;
             wakes.push(place.waker.take());
         }
-        wake_watchers(&mut self.send_watchers, wakes);
+        self.wake_send_watchers(wakes);
         mem::replace(&mut self.queue, Queue::new())
     }
 
     /// Whether sending would not wait; a partner of `own` select does not count.
     pub(crate) fn can_send(&self, own: Option<&Arc<Record>>) -> bool {
-        self.is_closed || self.has_room() || self.capacity == 0 && self.receivers.has_partner(own)
+        self.is_closed
+            || self.has_room()
+            || self.capacity == 0 && self.receivers.has_partner(&self.places, own)
     }
 
     /// Whether receiving would not wait but for a message that was promised; a partner of `own` select does not count.
     pub(crate) fn can_receive(&self, own: Option<&Arc<Record>>) -> bool {
-        self.is_closed || !self.queue.is_empty() || self.capacity == 0 && self.senders.has_partner(own)
+        self.is_closed
+            || !self.queue.is_empty()
+            || self.capacity == 0 && self.senders.has_partner(&self.places, own)
     }
 
     /// Wakes `waker` when sending may have become possible, once.
     pub(crate) fn watch_send(&mut self, number: u64, waker: &Waker) {
-        watch(&mut self.send_watchers, number, waker);
+        self.rare().send_watchers.add(number, waker);
     }
 
     /// Wakes `waker` when receiving may have become possible, once.
     pub(crate) fn watch_receive(&mut self, number: u64, waker: &Waker) {
-        watch(&mut self.receive_watchers, number, waker);
+        self.rare().receive_watchers.add(number, waker);
     }
 
     /// Ends what `watch_send` and `watch_receive` began.
     pub(crate) fn unwatch(&mut self, number: u64) {
-        self.send_watchers.retain(|(other, _)| *other != number);
-        self.receive_watchers.retain(|(other, _)| *other != number);
-    }
-}
-
-fn watch(watchers: &mut Watchers, number: u64, waker: &Waker) {
-    if watchers.iter().all(|(other, _)| *other != number) {
-        watchers.push((number, waker.clone()));
-    }
-}
-
-#[inline]
-fn wake_watchers(watchers: &mut Watchers, wakes: &mut Wakes) {
-    // There are none, nearly always.
-    if !watchers.is_empty() {
-        watchers.drain(..).for_each(|(_, waker)| wakes.push(Some(waker)));
+        if let Some(rare) = &mut self.rare {
+            rare.send_watchers.remove(number);
+            rare.receive_watchers.remove(number);
+        }
     }
 }

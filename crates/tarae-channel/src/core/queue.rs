@@ -5,6 +5,8 @@
 
 use std::collections::VecDeque;
 
+use super::list::Promise;
+
 /// A queue that has been this long is given back when it is empty.
 const KEPT_CAPACITY_MAX: usize = 4096;
 
@@ -12,14 +14,14 @@ const KEPT_CAPACITY_MAX: usize = 4096;
 enum Slot<T> {
     Message(T),
     /// One to come.
-    Promise(usize),
+    Promise(Promise),
 }
 
 /// What was taken from the front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Popped {
     Message,
-    Promise(usize),
+    Promise(Promise),
     Nothing,
 }
 
@@ -58,11 +60,11 @@ impl<T> Queue<T> {
         }
     }
 
-    pub(crate) fn promise(&mut self, promise: usize) {
+    pub(crate) fn promise(&mut self, promise: Promise) {
         self.slots.push_back(Slot::Promise(promise));
     }
 
-    pub(crate) fn promise_first(&mut self, promise: usize) {
+    pub(crate) fn promise_first(&mut self, promise: Promise) {
         self.slots.push_front(Slot::Promise(promise));
     }
 
@@ -80,7 +82,7 @@ impl<T> Queue<T> {
     }
 
     /// Puts the message where it was promised; leaves it if that place is gone. Whether it was there.
-    pub(crate) fn keep_promise(&mut self, promise: usize, message: &mut Option<T>) -> bool {
+    pub(crate) fn keep_promise(&mut self, promise: Promise, message: &mut Option<T>) -> bool {
         let Some(at) = self.place_of(promise) else { return false };
         if let Some(message) = message.take() {
             self.slots[at] = Slot::Message(message);
@@ -89,14 +91,14 @@ impl<T> Queue<T> {
     }
 
     /// Forgets a promise. Whether it was there.
-    pub(crate) fn break_promise(&mut self, promise: usize) -> bool {
+    pub(crate) fn break_promise(&mut self, promise: Promise) -> bool {
         let Some(at) = self.place_of(promise) else { return false };
         self.slots.remove(at);
         true
     }
 
     /// Sought from the end, where it was put.
-    fn place_of(&self, promise: usize) -> Option<usize> {
+    fn place_of(&self, promise: Promise) -> Option<usize> {
         self.slots.iter().rposition(|slot| matches!(slot, Slot::Promise(other) if *other == promise))
     }
 
