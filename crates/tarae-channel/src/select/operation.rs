@@ -13,6 +13,8 @@ const KIND: &str = "a token is of the kind of its handle";
 
 /// An operation that a [`Select`](crate::Select) has chosen; [`send`](Self::send) or [`recv`](Self::recv) completes it.
 ///
+/// A send has its place in the channel already, and whoever receives there waits until it is completed.
+///
 /// # Panics
 ///
 /// If it is dropped without. What it had been granted goes back; a partner goes on waiting.
