@@ -48,7 +48,7 @@ impl<T> Receiver<T> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds. A message that came at that moment stays in the channel, before all others.
+    /// Unwinds. A message that came, or was promised, at that moment stays in the channel, before all others.
     ///
     /// # Errors
     ///
@@ -73,6 +73,10 @@ impl<T> Receiver<T> {
     /// # Parks
     ///
     /// While a [`select!`](crate::select!) that has chosen to send makes its message, which is the first in the channel.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`recv`](Self::recv), where it parks.
     ///
     /// # Errors
     ///
