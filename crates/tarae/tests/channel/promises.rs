@@ -4,33 +4,35 @@
 //! finds a channel of one message full and yet empty; a message that is lost, or stays behind, when its receiver is
 //! cancelled; a promise that is broken, and keeps its room or its receiver; one that is forgotten, and waited for for ever.
 
-use std::time::Instant;
-
 use crate::crew::{everywhere, panic_of};
-use crate::subject::channel::{
-    RecvTimeoutError, Select, TryRecvError, TrySendError, bounded, select, unbounded,
-};
+use crate::subject::channel::{Select, TryRecvError, TrySendError, bounded, select, unbounded};
 use crate::support::{ON_PURPOSE, ms, on_workers, panic_on_purpose};
+
+/// Whether a message was sent to one whose time has passed meanwhile. Where nothing is kept, both know of it, or neither.
+fn outlasts(capacity: usize, sent: bool, got: Option<i32>) -> bool {
+    assert!(got.is_none_or(|message| sent && message == 5));
+    assert!(capacity > 0 || sent == got.is_some(), "sent to nobody");
+    got.is_some()
+}
+
+/// On a busy machine the time has sometimes passed before: at least once in many tries it has not.
+const TRIES: usize = 50;
 
 #[test]
 fn a_receiver_that_was_chosen_waits_past_its_deadline() {
     everywhere(|crew| {
         for capacity in [0, 1] {
-            let (sender, receiver) = bounded(capacity);
-            let waiting = crew.spawn(move || {
-                let start = Instant::now();
-                (receiver.recv_timeout(ms(20)), start.elapsed(), receiver.len())
+            let outlasted = (0..TRIES).any(|_| {
+                let (sender, receiver) = bounded(capacity);
+                let waiting = crew.spawn(move || receiver.recv_timeout(ms(20)));
+                tarae::sleep(ms(5));
+                let sent = select! {
+                    send(sender, { tarae::sleep(ms(30)); 5 }) -> sent => sent.is_ok(),
+                    default => false,
+                };
+                outlasts(capacity, sent, waiting.join().ok())
             });
-            tarae::sleep(ms(5));
-            let sent = select! {
-                send(sender, { tarae::sleep(ms(30)); 5 }) -> sent => sent,
-                default => { // It was not there yet.
-                    assert_eq!(waiting.join().0, Err(RecvTimeoutError::Timeout));
-                    continue;
-                }
-            };
-            let (got, after, left) = waiting.join();
-            assert_eq!((sent, got, left), (Ok(()), Ok(5), 0), "after {after:?}");
+            assert!(outlasted);
         }
     });
 }
@@ -38,20 +40,23 @@ fn a_receiver_that_was_chosen_waits_past_its_deadline() {
 #[test]
 fn a_select_that_was_chosen_waits_past_its_deadline() {
     everywhere(|crew| {
-        let ((sender, receiver), (_other, nothing)) = (bounded(0), bounded::<()>(0));
-        let waiting = crew.spawn(move || {
-            select! {
-                recv(receiver) -> got => got.ok(),
-                recv(nothing) -> _ => unreachable!(),
-                default(ms(20)) => None,
-            }
+        let outlasted = (0..TRIES).any(|_| {
+            let ((sender, receiver), (_other, nothing)) = (bounded(0), bounded::<()>(0));
+            let waiting = crew.spawn(move || {
+                select! {
+                    recv(receiver) -> got => got.ok(),
+                    recv(nothing) -> _ => unreachable!(),
+                    default(ms(20)) => None,
+                }
+            });
+            tarae::sleep(ms(5));
+            let sent = select! {
+                send(sender, { tarae::sleep(ms(30)); 5 }) -> sent => sent.is_ok(),
+                default => false,
+            };
+            outlasts(0, sent, waiting.join())
         });
-        tarae::sleep(ms(5));
-        let sent = select! {
-            send(sender, { tarae::sleep(ms(30)); 5 }) -> sent => sent.is_ok(),
-            default => false, // It was not there yet.
-        };
-        assert_eq!(waiting.join(), sent.then_some(5));
+        assert!(outlasted);
     });
 }
 
