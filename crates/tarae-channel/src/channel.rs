@@ -9,6 +9,13 @@
 //! Messages are lent from the public call down to the place or the queue, as `&mut Option<T>`, and not passed by value: without
 //! optimisation each value passed is a copy in a frame, and a coroutine's stack is small. An operation that has failed leaves it
 //! where it was.
+//!
+//! The functions that park are inlined as far as the public call: a frame between the program and its suspension is a return that many
+//! processors mispredict. Those that only look are not.
+//!
+//! Rejected: a lock that spins, of 4.5 ns a round instead of std's 5.4, as who waits for one whose holder is not running burns a
+//! CPU; messages in records of their own, taken without the channel's lock, which need a lock or an allocation themselves; a
+//! channel that begins at a cache line, which made no difference.
 
 use std::fmt;
 use std::mem;
