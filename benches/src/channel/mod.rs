@@ -5,6 +5,7 @@
 //! - Ping-pong: one sends a number, the other sends it back. A round trip is an operation: two messages. Where a receive
 //!   has a timeout, both ends have one, of an hour.
 //! - Ring: a thousand nodes, each with its channel; one message goes round. A hop is an operation.
+//! - Alone: one sends ten messages and receives them, again and again; nobody waits. A message is an operation.
 
 mod on_crossbeam;
 mod on_may;
@@ -36,10 +37,13 @@ impl Pairs {
 /// The nodes of the ring.
 const NODES: usize = 1_000;
 
+/// How many messages one alone sends before it receives them.
+const BATCH: u64 = 10;
+
 /// The benches.
 ///
 /// Aims with one worker (two): a round trip over a channel of capacity 0 or 1 in 250 (300) ns, with a timeout 420 (500), of a
-/// hundred pairs 110 (150); a hop of the ring 130 (180).
+/// hundred pairs 110 (150); a hop of the ring 130 (180). A message of one alone as crossbeam's: 17.
 pub fn benches() -> Vec<Bench> {
     let pairs = |count, capacity, limit| Pairs { count, capacity, limit };
     vec![
@@ -49,6 +53,8 @@ pub fn benches() -> Vec<Bench> {
         ping_pong("channel/ping_pong_timeout/cap0", pairs(1, 0, Some(HOUR)), [420.0, 500.0]),
         ping_pong("channel/ping_pong_timeout/cap1", pairs(1, 1, Some(HOUR)), [420.0, 500.0]),
         ring(),
+        alone("channel/alone/bounded", Some(BATCH as usize)),
+        alone("channel/alone/unbounded", None),
     ]
 }
 
@@ -86,6 +92,14 @@ fn ring() -> Bench {
     .contender("tokio", on_tokio::ring)
     .note(&["crossbeam", "std"], "kernel threads, as many CPUs as workers, a twentieth of the operations")
     .note(&["may"], "its channels have no bound; the others' hold one message")
+}
+
+fn alone(name: &'static str, capacity: Option<usize>) -> Bench {
+    Bench::new(name, 1_000_000, "waiting, and others at the channel")
+        .each("a message", [17.0, 17.0])
+        .contender("tarae", move |setup| on_tarae::alone(setup, capacity))
+        .contender("crossbeam", move |setup| on_crossbeam::alone(setup, capacity))
+        .note(&["crossbeam"], "on a kernel thread")
 }
 
 /// The time from the start to the end of the ring's message, which one of the nodes has seen.

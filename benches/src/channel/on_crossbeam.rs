@@ -3,9 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use super::{NODES, Pairs, took};
+use super::{BATCH, NODES, Pairs, took};
 use crate::beside::{Run, Setup, runtimes};
 
 pub(super) fn ping_pong(setup: Setup, pairs: Pairs) -> io::Result<Run> {
@@ -68,4 +68,17 @@ fn node(inbox: &Receiver<u64>, next: &Sender<u64>) -> Option<Instant> {
         next.send(left - 1).expect("it is received");
     }
     None
+}
+
+/// Sends and receives, alone.
+pub(super) fn alone(setup: Setup, capacity: Option<usize>) -> io::Result<Run> {
+    runtimes::threads(setup.workers, move || {
+        let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
+        let start = Instant::now();
+        for _ in 0..setup.operations / BATCH {
+            (0..BATCH).for_each(|number| sender.send(number).expect("it is received"));
+            (0..BATCH).for_each(|number| assert_eq!(receiver.recv(), Ok(number)));
+        }
+        start.elapsed()
+    })
 }

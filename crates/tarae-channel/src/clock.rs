@@ -37,8 +37,8 @@ impl Clock {
         self.next().is_some_and(|next| Instant::now() >= next)
     }
 
-    /// Takes the message, if there is one.
-    pub(crate) fn take(&self) -> Option<Instant> {
+    /// Takes the message, if there is one, for somebody who wants it `since` then.
+    pub(crate) fn take(&self, since: Instant) -> Option<Instant> {
         let now = Instant::now();
         match self {
             Clock::Once { at, is_taken } => {
@@ -50,8 +50,11 @@ impl Clock {
                 if now < taken {
                     return None;
                 }
+                // Who waited for it was in time, however late it was woken: the next one is a period after it.
+                let from = taken.max(since);
                 // Further than a clock can tell is never: a century stands for it.
-                *next = now.checked_add(*period).unwrap_or_else(|| now + Duration::from_secs(3_153_600_000));
+                *next =
+                    from.checked_add(*period).unwrap_or_else(|| from + Duration::from_secs(3_153_600_000));
                 Some(taken)
             }
         }

@@ -21,6 +21,9 @@
 /// Of several that are possible any is chosen; of [`select_biased!`](crate::select_biased!) the first. An operation is possible if it would
 /// not wait, be it that it returns an error. The ends are evaluated first, in their order; they may be references.
 ///
+/// What is chosen to be sent has its place in the channel from then on, and is made afterwards; whoever receives it waits meanwhile.
+/// So it must not be made of what comes out of the same channel.
+///
 /// # Parks
 ///
 /// Until an operation is possible, unless there is a `default`: once, listed in all channels.

@@ -5,6 +5,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tarae_task::wait::{Limit, wait_limited};
 use tarae_task::{Reason, wait_until};
 
 use crate::channel::Channel;
@@ -47,7 +48,7 @@ impl<T> Receiver<T> {
     ///
     /// # Cancellation
     ///
-    /// Unwinds. A message that came at that moment stays in the channel, before all others.
+    /// Unwinds. A message that came, or was promised, at that moment stays in the channel, before all others.
     ///
     /// # Errors
     ///
@@ -62,15 +63,20 @@ impl<T> Receiver<T> {
     /// assert_eq!(receiver.recv(), Ok(5));
     /// assert!(receiver.recv().is_err());
     /// ```
+    #[inline]
     pub fn recv(&self) -> Result<T, RecvError> {
-        self.receive(None).map_err(|_| RecvError)
+        self.receive(Limit::Until(None)).map_err(|_| RecvError)
     }
 
     /// Receives a message if there is one.
     ///
     /// # Parks
     ///
-    /// With capacity zero, while a [`select!`](crate::select!) that has chosen to send to this receiver makes its message.
+    /// While a [`select!`](crate::select!) that has chosen to send makes its message, which is the first in the channel.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`recv`](Self::recv), where it parks.
     ///
     /// # Errors
     ///
@@ -88,8 +94,14 @@ impl<T> Receiver<T> {
     /// ```
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.try_recv(),
-            Flavor::Clock(clock, message) => clock.take().map(message).ok_or(TryRecvError::Empty),
+            Flavor::Channel(channel) => {
+                let mut message = None;
+                channel.try_recv(&mut message)?;
+                Ok(taken(&mut message))
+            }
+            Flavor::Clock(clock, message) => {
+                clock.take(Instant::now()).map(message).ok_or(TryRecvError::Empty)
+            }
             Flavor::Never => Err(TryRecvError::Empty),
         }
     }
@@ -98,7 +110,8 @@ impl<T> Receiver<T> {
     ///
     /// # Parks
     ///
-    /// Until there is one, or that time has passed.
+    /// Until there is one, or that time has passed; and then while a [`select!`](crate::select!) that has chosen to send to it
+    /// makes its message.
     ///
     /// # Cancellation
     ///
@@ -107,12 +120,12 @@ impl<T> Receiver<T> {
     /// # Errors
     ///
     /// If the time has passed, or there is no message and all senders are gone.
+    #[inline]
     pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
-        // Further than a clock can tell is never.
-        self.receive(Instant::now().checked_add(timeout))
+        self.receive(Limit::Within(timeout))
     }
 
-    /// Receives a message, before `deadline`.
+    /// Receives a message, before `deadline`; else as [`recv_timeout`](Self::recv_timeout).
     ///
     /// # Parks
     ///
@@ -126,7 +139,7 @@ impl<T> Receiver<T> {
     ///
     /// As [`recv_timeout`](Self::recv_timeout).
     pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
-        self.receive(Some(deadline))
+        self.receive(Limit::Until(Some(deadline)))
     }
 
     /// Whether there is no message in the channel; always, with capacity zero.
@@ -185,26 +198,42 @@ impl<T> Receiver<T> {
         }
     }
 
-    fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
+    #[inline(always)]
+    fn receive(&self, limit: Limit) -> Result<T, RecvTimeoutError> {
         match &self.flavor {
-            Flavor::Channel(channel) => channel.recv(deadline),
+            Flavor::Channel(channel) => {
+                let mut message = None;
+                channel.recv(&mut message, limit)?;
+                Ok(taken(&mut message))
+            }
             Flavor::Clock(clock, message) => {
-                wait_for(clock, deadline).map(message).ok_or(RecvTimeoutError::Timeout)
+                wait_for(clock, limit).map(message).ok_or(RecvTimeoutError::Timeout)
             }
             Flavor::Never => {
-                wait_until(Reason::Receive, deadline, |_| None::<()>);
+                wait_limited(Reason::Receive, limit, |_| None::<()>);
                 Err(RecvTimeoutError::Timeout)
             }
         }
     }
 }
 
-fn wait_for(clock: &Clock, deadline: Option<Instant>) -> Option<Instant> {
+/// The message of a receive that has succeeded.
+fn taken<T>(message: &mut Option<T>) -> T {
+    message.take().expect("what is received is there")
+}
+
+fn wait_for(clock: &Clock, limit: Limit) -> Option<Instant> {
+    let since = Instant::now();
+    let deadline = match limit {
+        Limit::Until(deadline) => deadline,
+        // Further than a clock can tell is never.
+        Limit::Within(time) => since.checked_add(time),
+    };
     loop {
         // Another receiver may be first, so the next moment is asked for again.
         let next = clock.next();
         let until = [next, deadline].into_iter().flatten().min();
-        let taken = wait_until(Reason::Receive, until, |_| clock.take());
+        let taken = wait_until(Reason::Receive, until, |_| clock.take(since));
         if taken.is_some() || deadline.is_some_and(|deadline| until == Some(deadline)) {
             return taken;
         }

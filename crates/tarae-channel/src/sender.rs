@@ -5,7 +5,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tarae_task::wait::Limit;
+
 use crate::channel::Channel;
+use crate::core::Sent;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
 
 /// The sending end of a channel; clones send to the same.
@@ -52,8 +55,13 @@ impl<T> Sender<T> {
     /// drop(receiver);
     /// assert_eq!(sender.send(2).unwrap_err().into_inner(), 2);
     /// ```
+    #[inline]
     pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
-        self.channel.send(msg, None).map_err(|error| SendError(error.into_inner()))
+        let mut message = Some(msg);
+        match self.channel.send(&mut message, Limit::Until(None)) {
+            Sent::Done => Ok(()),
+            Sent::Full | Sent::Closed => Err(SendError(left(&mut message))),
+        }
     }
 
     /// Sends a message if that is possible at once.
@@ -72,7 +80,13 @@ impl<T> Sender<T> {
     /// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
     /// ```
     pub fn try_send(&self, msg: T) -> Result<(), TrySendError<T>> {
-        self.channel.try_send(msg)
+        let mut message = Some(msg);
+        let error = match self.channel.try_send(&mut message) {
+            Sent::Done => return Ok(()),
+            Sent::Full => TrySendError::Full,
+            Sent::Closed => TrySendError::Disconnected,
+        };
+        Err(error(left(&mut message)))
     }
 
     /// Sends a message, as [`send`](Self::send), within `timeout`.
@@ -89,8 +103,7 @@ impl<T> Sender<T> {
     ///
     /// Gives the message back if the time has passed, or if all receivers are gone.
     pub fn send_timeout(&self, msg: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
-        // Further than a clock can tell is never.
-        self.channel.send(msg, Instant::now().checked_add(timeout))
+        self.send_limited(msg, Limit::Within(timeout))
     }
 
     /// Sends a message, as [`send`](Self::send), before `deadline`.
@@ -107,7 +120,18 @@ impl<T> Sender<T> {
     ///
     /// As [`send_timeout`](Self::send_timeout).
     pub fn send_deadline(&self, msg: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
-        self.channel.send(msg, Some(deadline))
+        self.send_limited(msg, Limit::Until(Some(deadline)))
+    }
+
+    #[inline(always)]
+    fn send_limited(&self, msg: T, limit: Limit) -> Result<(), SendTimeoutError<T>> {
+        let mut message = Some(msg);
+        let error = match self.channel.send(&mut message, limit) {
+            Sent::Done => return Ok(()),
+            Sent::Full => SendTimeoutError::Timeout,
+            Sent::Closed => SendTimeoutError::Disconnected,
+        };
+        Err(error(left(&mut message)))
     }
 
     /// Whether there is no message in the channel; always, with capacity zero.
@@ -134,6 +158,12 @@ impl<T> Sender<T> {
     pub fn same_channel(&self, other: &Sender<T>) -> bool {
         Arc::ptr_eq(&self.channel, &other.channel)
     }
+}
+
+/// The message of a send that has failed.
+#[cold]
+fn left<T>(message: &mut Option<T>) -> T {
+    message.take().expect("what is not sent is left")
 }
 
 impl<T> Clone for Sender<T> {

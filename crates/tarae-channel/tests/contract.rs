@@ -61,7 +61,7 @@ fn a_selected_receive_that_is_dropped_puts_the_message_back_before_the_others() 
 }
 
 #[test]
-fn a_receiver_times_out_while_a_select_makes_its_message_and_the_next_one_gets_it() {
+fn a_receiver_whose_time_is_over_waits_for_the_message_that_a_select_makes() {
     bounded_time(|| {
         let (sender, receiver) = bounded(0);
         let waiting = thread::spawn({
@@ -72,8 +72,7 @@ fn a_receiver_times_out_while_a_select_makes_its_message_and_the_next_one_gets_i
         select! {
             send(sender, { thread::sleep(MOMENT * 4); 5 }) -> sent => sent.unwrap(),
         }
-        assert_eq!(waiting.join().unwrap(), Err(RecvTimeoutError::Timeout));
-        assert_eq!(receiver.try_recv(), Ok(5));
+        assert_eq!(waiting.join().unwrap(), Ok(5));
         assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
     });
 }

@@ -1,6 +1,7 @@
 //! Random operations that do not wait, against queues that are obviously right.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use proptest::prelude::*;
 use tarae_channel::{
@@ -169,6 +170,81 @@ proptest! {
             }
             pairs.iter().for_each(Pair::check);
         }
+    }
+}
+
+/// What happens between a select's choice to send and the message, on one channel.
+#[derive(Clone, Debug)]
+enum Half {
+    Send(u32),
+    Receive,
+    /// A select chooses to send.
+    Choose,
+    /// One of those that were chosen gets its message, or unwinds.
+    Complete(prop::sample::Index, u32),
+    Unwind(prop::sample::Index),
+}
+
+fn halves() -> impl Strategy<Value = Vec<Half>> {
+    let half = prop_oneof![
+        4 => any::<u32>().prop_map(Half::Send),
+        6 => Just(Half::Receive),
+        5 => Just(Half::Choose),
+        3 => (any::<prop::sample::Index>(), any::<u32>()).prop_map(|(one, message)| Half::Complete(one, message)),
+        1 => any::<prop::sample::Index>().prop_map(Half::Unwind),
+    ];
+    prop::collection::vec(half, 0..60)
+}
+
+proptest! {
+    /// A message that is not made yet has its place in the queue; without it, there is no such place.
+    #[test]
+    fn what_is_chosen_to_be_sent_has_its_place(capacity in prop::option::of(1_usize..5), halves in halves()) {
+        let (sender, receiver) = capacity.map_or_else(unbounded, bounded);
+        // A message, or which of the choices it is of.
+        let mut queue: VecDeque<Result<u32, usize>> = VecDeque::new();
+        let mut chosen = Vec::new();
+        for (number, half) in halves.into_iter().enumerate() {
+            let has_room = capacity.is_none_or(|capacity| queue.len() < capacity);
+            match half {
+                Half::Send(message) => {
+                    assert_eq!(sender.try_send(message).is_ok(), has_room);
+                    queue.extend(has_room.then_some(Ok(message)));
+                }
+                // It would wait.
+                Half::Receive if matches!(queue.front(), Some(Err(_))) => {}
+                Half::Receive => {
+                    let message = queue.pop_front().map(|front| front.expect("a message"));
+                    assert_eq!(receiver.try_recv().ok(), message);
+                }
+                Half::Choose => {
+                    let mut select = Select::new();
+                    select.send(&sender);
+                    let operation = select.try_select();
+                    assert_eq!(operation.is_ok(), has_room);
+                    queue.extend(has_room.then_some(Err(number)));
+                    chosen.extend(operation.ok().map(|operation| (number, operation)));
+                }
+                Half::Complete(one, message) if !chosen.is_empty() => {
+                    let (number, operation) = chosen.remove(one.index(chosen.len()));
+                    assert_eq!(operation.send(&sender, message), Ok(()));
+                    let place = queue.iter().position(|slot| *slot == Err(number)).expect("its place");
+                    queue[place] = Ok(message);
+                }
+                Half::Unwind(one) if !chosen.is_empty() => {
+                    let (number, operation) = chosen.remove(one.index(chosen.len()));
+                    let unwound = catch_unwind(AssertUnwindSafe(|| {
+                        let _operation = operation;
+                        resume_unwind(Box::new(()));
+                    }));
+                    assert!(unwound.is_err());
+                    queue.retain(|slot| *slot != Err(number));
+                }
+                Half::Complete(..) | Half::Unwind(_) => {}
+            }
+            assert_eq!(receiver.len(), queue.len());
+        }
+        chosen.into_iter().for_each(|(_, operation)| operation.send(&sender, 0).unwrap());
     }
 }
 

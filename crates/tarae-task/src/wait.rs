@@ -3,11 +3,20 @@
 
 use std::convert::Infallible;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::here::with_current;
 use crate::interrupt::Interrupt;
 use crate::park::{Reason, park_deadline, try_park_deadline, with_waker};
+
+/// How long a wait waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Until then; without a moment for ever.
+    Until(Option<Instant>),
+    /// So long from when it begins to wait: the clock is not read where it need not.
+    Within(Duration),
+}
 
 /// Waits until `ready` returns something, or until `deadline`; looks once more before it gives up.
 ///
@@ -20,16 +29,27 @@ use crate::park::{Reason, park_deadline, try_park_deadline, with_waker};
 /// # Cancellation
 ///
 /// Unwinds, as [`park()`](crate::park()). What `ready` says counts before that: nothing that was there is lost.
+#[inline(always)]
 pub fn wait_until<T>(
     reason: Reason,
     deadline: Option<Instant>,
+    ready: impl FnMut(&Waker) -> Option<T>,
+) -> Option<T> {
+    wait_limited(reason, Limit::Until(deadline), ready)
+}
+
+/// As [`wait_until`], within any limit.
+#[inline(always)]
+pub fn wait_limited<T>(
+    reason: Reason,
+    limit: Limit,
     mut ready: impl FnMut(&Waker) -> Option<T>,
 ) -> Option<T> {
     let park = |deadline| {
         park_deadline(reason, deadline);
         Ok::<(), Infallible>(())
     };
-    match wait(deadline, &mut ready, park) {
+    match wait(limit, &mut ready, park) {
         Ok(result) => result,
         Err(never) => match never {},
     }
@@ -40,29 +60,35 @@ pub fn wait_until<T>(
 /// # Errors
 ///
 /// Once for each cancellation or deadline; afterwards it unwinds.
+#[inline(always)]
 pub fn try_wait_until<T>(
     reason: Reason,
     deadline: Option<Instant>,
     mut ready: impl FnMut(&Waker) -> Option<T>,
 ) -> Result<Option<T>, Interrupt> {
-    wait(deadline, &mut ready, |deadline| try_park_deadline(reason, deadline))
+    wait(Limit::Until(deadline), &mut ready, |deadline| try_park_deadline(reason, deadline))
 }
 
 #[inline(always)]
 fn wait<T, E>(
-    deadline: Option<Instant>,
+    mut limit: Limit,
     ready: &mut impl FnMut(&Waker) -> Option<T>,
     park: impl Fn(Option<Instant>) -> Result<(), E>,
 ) -> Result<Option<T>, E> {
     let mut alarm = None;
     loop {
-        let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
         if let Some(result) = with_waker(&mut *ready) {
             return Ok(Some(result));
         }
+        let (deadline, late) = match limit {
+            Limit::Until(deadline) => (deadline, deadline.is_some_and(|deadline| Instant::now() >= deadline)),
+            // Further than a clock can tell is never.
+            Limit::Within(time) => (Instant::now().checked_add(time), time.is_zero()),
+        };
         if late {
-            return Ok(None);
+            return Ok(with_waker(&mut *ready));
         }
+        limit = Limit::Until(deadline);
         if alarm.is_none() {
             alarm = deadline.and_then(Alarm::arm);
         }

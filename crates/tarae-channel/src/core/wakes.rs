@@ -10,6 +10,7 @@ pub(crate) struct Wakes {
 }
 
 impl Wakes {
+    #[inline]
     pub(crate) fn push(&mut self, waker: Option<Waker>) {
         if self.first.is_none() {
             self.first = waker;
@@ -18,10 +19,15 @@ impl Wakes {
         }
     }
 
-    pub(crate) fn wake(self) {
-        if let Some(waker) = self.first {
+    /// In place: they are written word by word, and to move them at once would wait for that.
+    #[inline]
+    pub(crate) fn wake(&mut self) {
+        if let Some(waker) = self.first.take() {
             waker.wake();
+            // Those after the first.
+            if !self.more.is_empty() {
+                self.more.drain(..).for_each(Waker::wake);
+            }
         }
-        self.more.into_iter().for_each(Waker::wake);
     }
 }

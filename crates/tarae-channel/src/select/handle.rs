@@ -4,15 +4,15 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::channel::Channel;
-use crate::core::list::Entrant;
-use crate::core::{Received, Receiving, Reserved, Sending};
+use crate::core::list::{Entrant, State};
+use crate::core::{Core, Received, Reserved};
 use crate::receiver::{Flavor, Receiver};
 use crate::sender::Sender;
 
 /// What a select has of the operation that it chose.
 #[derive(Clone, Copy, Debug)]
 pub enum Token {
-    /// To send: room, a receiver, or nobody.
+    /// To send: the promise of a message.
     Send(Reserved),
     /// To receive: the place where the message is, or will be.
     Receive(usize),
@@ -70,7 +70,7 @@ impl<T> Handle for Sender<T> {
     }
 
     fn choose(&self, _: &Waker) -> Option<Token> {
-        self.channel.with(|core, _| core.reserve()).map(Token::Send)
+        self.channel.with(Core::reserve).map(Token::Send)
     }
 
     fn list(&self, waker: &Waker, entrant: Entrant) -> Listing {
@@ -78,22 +78,20 @@ impl<T> Handle for Sender<T> {
             if core.can_send(Some(&entrant.record)) {
                 return Listing::Ready;
             }
-            Listing::Place(core.wait_to_send(None, waker, Some(entrant), wakes))
+            Listing::Place(core.wait_to_send(&mut None, waker, Some(entrant), wakes))
         })
     }
 
     fn leave(&self, place: usize) {
-        self.channel.with(|core, _| drop(core.senders.remove(place)));
+        self.channel.with(|core, _| core.leave_sender(place, &mut None));
     }
 
     fn accept(&self, place: usize) -> Token {
-        self.channel.with(|core, _| match core.senders.remove(place) {
-            Sending::Reserved(reserved) => Token::Send(reserved),
-            Sending::Closed(_) => Token::Send(Reserved::Closed),
-            Sending::Waiting(_) | Sending::Taken => {
-                unreachable!("a select that was chosen was granted something")
-            }
-        })
+        match self.channel.with(|core, _| core.leave_sender(place, &mut None)) {
+            State::Promised(promise) => Token::Send(Reserved::Promise(promise)),
+            State::Closed => Token::Send(Reserved::Closed),
+            _ => unreachable!("a select that was chosen to send has promised to"),
+        }
     }
 
     fn withdraw(&self, token: Token) {
@@ -142,14 +140,18 @@ impl<T> Handle for Receiver<T> {
     fn choose(&self, waker: &Waker) -> Option<Token> {
         let channel = match &self.flavor {
             Flavor::Channel(channel) => channel,
-            Flavor::Clock(clock, _) => return clock.take().map(Token::Moment),
+            Flavor::Clock(clock, _) => return clock.take(Instant::now()).map(Token::Moment),
             Flavor::Never => return None,
         };
         channel.with(|core, wakes| {
-            let place = match core.receive(waker, wakes) {
-                Received::Message(message) => core.receivers.keep(Receiving::Given(message), None),
-                Received::Promised(place) => place,
-                Received::Closed => core.receivers.keep(Receiving::Closed, None),
+            let mut message = None;
+            let place = match core.receive(&mut message, wakes) {
+                Received::Message => core.keep_received(State::Granted, &mut message),
+                Received::Closed => core.keep_received(State::Closed, &mut message),
+                Received::Promised(place) => {
+                    core.wait_for_promise(place, waker);
+                    place
+                }
                 Received::Empty => return None,
             };
             Some(Token::Receive(place))
@@ -168,7 +170,7 @@ impl<T> Handle for Receiver<T> {
 
     fn leave(&self, place: usize) {
         if let Some(channel) = self.channel() {
-            channel.with(|core, _| drop(core.receivers.remove(place)));
+            channel.forsake(place);
         }
     }
 

@@ -4,12 +4,16 @@ use std::fmt;
 use std::ptr;
 
 use super::handle::{Handle, Token};
-use crate::core::Reserved;
 use crate::error::{RecvError, SendError};
 use crate::receiver::{Flavor, Receiver};
 use crate::sender::Sender;
 
+/// What is certain of a token.
+const KIND: &str = "a token is of the kind of its handle";
+
 /// An operation that a [`Select`](crate::Select) has chosen; [`send`](Self::send) or [`recv`](Self::recv) completes it.
+///
+/// A send has its place in the channel already, and whoever receives there waits until it is completed.
 ///
 /// # Panics
 ///
@@ -43,19 +47,17 @@ impl<'a> SelectedOperation<'a> {
     /// If `s` is not the sender that was chosen.
     pub fn send<T>(mut self, s: &Sender<T>, msg: T) -> Result<(), SendError<T>> {
         assert!(self.is_of(ptr::from_ref(s).cast()), "passed a sender that wasn't selected");
-        match self.token.take() {
-            Some(Token::Send(reserved)) if reserved != Reserved::Closed => {
-                s.channel.with(|core, wakes| core.send_reserved(reserved, msg, wakes)).map_err(SendError)
-            }
-            _ => Err(SendError(msg)),
-        }
+        let Some(Token::Send(reserved)) = self.token.take() else { unreachable!("{KIND}") };
+        let mut message = Some(msg);
+        s.channel.with(|core, wakes| core.send_reserved(reserved, &mut message, wakes));
+        message.map_or(Ok(()), |message| Err(SendError(message)))
     }
 
     /// Completes a receive.
     ///
     /// # Parks
     ///
-    /// With capacity zero, while another select that has chosen to send makes its message; should it never, until there is another.
+    /// While another select that has chosen to send makes its message; should it never, until there is another.
     ///
     /// # Errors
     ///
@@ -68,10 +70,12 @@ impl<'a> SelectedOperation<'a> {
         assert!(self.is_of(ptr::from_ref(r).cast()), "passed a receiver that wasn't selected");
         match (&r.flavor, self.token.take()) {
             (Flavor::Channel(channel), Some(Token::Receive(place))) => {
-                channel.recv_at(Some(place), None).map_err(|_| RecvError)
+                let mut message = None;
+                channel.recv_at(place, &mut message)?;
+                Ok(message.expect("what is received is there"))
             }
             (Flavor::Clock(_, message), Some(Token::Moment(moment))) => Ok(message(moment)),
-            _ => unreachable!("a token is of the kind of its handle"),
+            _ => unreachable!("{KIND}"),
         }
     }
 

@@ -10,7 +10,8 @@
 mod support;
 
 /// Who is tested: the one place that names it. crossbeam-channel has neither of what `oneshot_broadcast.rs` tests: with
-/// `tarae::channel` that file is a module as the others below.
+/// `tarae::channel` that file is a module as the others below. And it spins for ever where `promises.rs` breaks or forgets a promise,
+/// or tries to send beside one.
 mod subject {
     pub(crate) use tarae::channel;
 
@@ -19,7 +20,7 @@ mod subject {
 
     /// Whether a receiver sees the message of a send as soon as a select has chosen it. If not, the send has its place
     /// from then on, and its message when it is completed: meanwhile the channel can be full and have nothing to receive.
-    pub(crate) const SELECTED_SENDS_ARE_SEEN_AT_ONCE: bool = false;
+    pub(crate) const SELECTED_SENDS_ARE_SEEN_AT_ONCE: bool = true;
 }
 
 mod counted;
@@ -31,8 +32,10 @@ mod drops;
 mod errors;
 mod history;
 mod iter;
+mod large;
 mod list;
 mod oneshot_broadcast;
+mod promises;
 mod ready;
 mod same_channel;
 mod select;

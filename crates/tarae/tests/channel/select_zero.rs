@@ -5,7 +5,7 @@
 //! or on one.
 
 use crate::counted::{Ledger, assert_each_once};
-use crate::crew::{Crew, alone, everywhere, join_all};
+use crate::crew::{Crew, Hand, alone, everywhere, join_all};
 use crate::subject::channel::{Receiver, Select, Sender, bounded, select};
 use crate::support::{LIMIT, ms};
 
@@ -101,25 +101,49 @@ fn pairs_match() {
 fn pairs_match_where_some_select_and_some_do_not() {
     everywhere(|crew| {
         for _ in 0..5 {
-            matched(crew, 12, |sender, receiver, number| match number % 6 {
-                0 => {
-                    sender.send(number).unwrap();
-                    None
-                }
-                1 => Some(receiver.recv().unwrap()),
-                _ => {
-                    let mut select = Select::new();
-                    let sending = select.send(sender);
-                    select.recv(receiver);
-                    let chosen = select.select();
-                    if chosen.index() == sending {
-                        chosen.send(sender, number).unwrap();
+            let (sender, receiver) = bounded(0);
+            let hands = (0..12).map(|number| {
+                let (sender, receiver) = (sender.clone(), receiver.clone());
+                crew.spawn(move || match number % 6 {
+                    0 => {
+                        sender.send(number).unwrap();
                         None
-                    } else {
-                        Some(chosen.recv(receiver).unwrap())
                     }
-                }
+                    1 => Some(receiver.recv().unwrap()),
+                    _ => {
+                        let mut select = Select::new();
+                        let sending = select.send(&sender);
+                        select.recv(&receiver);
+                        let chosen = select.select();
+                        if chosen.index() == sending {
+                            chosen.send(&sender, number).unwrap();
+                            None
+                        } else {
+                            Some(chosen.recv(&receiver).unwrap())
+                        }
+                    }
+                })
             });
+            let hands: Vec<_> = hands.collect();
+            // Where those that select have met each other, two that only send can be left, or two that only receive.
+            let (mut sent, mut received) = (Vec::new(), Vec::new());
+            while !hands.iter().all(Hand::is_finished) {
+                if hands.iter().enumerate().all(|(number, hand)| number % 6 < 2 || hand.is_finished()) {
+                    received.extend(receiver.try_recv());
+                    sent.extend(sender.try_send(12).map(|()| 12));
+                }
+                tarae::sleep(ms(1));
+            }
+            for (number, got) in join_all(hands).into_iter().enumerate() {
+                match got {
+                    None => sent.push(number),
+                    Some(message) => received.push(message),
+                }
+            }
+            sent.sort();
+            received.sort();
+            assert_eq!(received, sent, "everyone sent or received, nobody both");
+            assert!(receiver.try_recv().is_err());
         }
     });
 }

@@ -118,18 +118,23 @@ fn receivers_share_the_ticks() {
 #[test]
 fn a_select_in_a_loop_receives_every_tick() {
     alone(|| {
-        let start = Instant::now();
-        let (ticker, end) = (tick(ms(3)), after(ms(40)));
-        let mut ticks: u32 = 0;
-        loop {
-            select! {
-                recv(ticker) -> told => { told.unwrap(); ticks += 1 }
-                recv(end) -> _ => break,
+        // At least once in many tries the machine is not so busy that several ticks become one.
+        let several = (0..50).any(|_| {
+            let start = Instant::now();
+            let (ticker, end) = (tick(ms(3)), after(ms(40)));
+            let mut ticks: u32 = 0;
+            loop {
+                select! {
+                    recv(ticker) -> told => { told.unwrap(); ticks += 1 }
+                    recv(end) -> _ => break,
+                }
             }
-        }
-        assert!(ticks >= 1 && start.elapsed() >= ms(40));
-        // One more could be due at the same moment.
-        assert!(start.elapsed() >= ticks * ms(3), "{ticks} ticks in {:?}", start.elapsed());
+            assert!(start.elapsed() >= ms(40));
+            // One more could be due at the same moment.
+            assert!(start.elapsed() >= ticks * ms(3), "{ticks} ticks in {:?}", start.elapsed());
+            ticks >= 5
+        });
+        assert!(several);
     });
 }
 
