@@ -13,6 +13,7 @@
 //! younger: that costs an order that nobody was promised, and nothing else.
 
 use std::array;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -36,9 +37,10 @@ pub(crate) const QUEUE_MAX: usize = PARTS * PART_MAX;
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     parts: [Deque<T>; PARTS],
-    /// Written by the owner alone; thieves may read it late. Relaxed: the parts guard what is in them.
-    first: Arc<AtomicUsize>,
-    last: AtomicUsize,
+    first: Cell<usize>,
+    last: Cell<usize>,
+    /// What `first` is, for thieves, who may read it late. Relaxed: the parts guard what is in them.
+    told: Arc<AtomicUsize>,
 }
 
 /// The thieves' end.
@@ -50,11 +52,11 @@ pub(crate) struct Thieves<T> {
 impl<T> Queue<T> {
     pub(crate) fn new() -> Queue<T> {
         let parts = array::from_fn(|_| Deque::new_fifo());
-        Queue { parts, first: Arc::default(), last: AtomicUsize::new(0) }
+        Queue { parts, first: Cell::default(), last: Cell::default(), told: Arc::default() }
     }
 
     pub(crate) fn thieves(&self) -> Thieves<T> {
-        Thieves { parts: array::from_fn(|part| self.parts[part].stealer()), first: Arc::clone(&self.first) }
+        Thieves { parts: array::from_fn(|part| self.parts[part].stealer()), first: Arc::clone(&self.told) }
     }
 
     /// Adds one, unless it is full.
@@ -70,11 +72,11 @@ impl<T> Queue<T> {
 
     #[cold]
     fn push_further(&self, value: T) -> Result<(), T> {
-        let further = (self.last.load(Ordering::Relaxed) + 1) % PARTS;
-        if further == self.first.load(Ordering::Relaxed) {
+        let further = (self.last.get() + 1) % PARTS;
+        if further == self.first.get() {
             return Err(value);
         }
-        self.last.store(further, Ordering::Relaxed);
+        self.last.set(further);
         // INVARIANT: It was empty: not one of those from `first` to `last`.
         self.parts[further].push(value);
         Ok(())
@@ -82,19 +84,20 @@ impl<T> Queue<T> {
 
     #[inline]
     pub(crate) fn pop(&self) -> Option<T> {
-        let popped = self.parts[self.first.load(Ordering::Relaxed) % PARTS].pop();
+        let popped = self.parts[self.first.get() % PARTS].pop();
         if popped.is_some() { popped } else { self.pop_further() }
     }
 
     fn pop_further(&self) -> Option<T> {
         loop {
-            let first = self.first.load(Ordering::Relaxed);
-            if first == self.last.load(Ordering::Relaxed) {
+            let first = self.first.get();
+            if first == self.last.get() {
                 return None;
             }
             // INVARIANT: The one before was just found empty, and only we could fill it.
             let first = (first + 1) % PARTS;
-            self.first.store(first, Ordering::Relaxed);
+            self.first.set(first);
+            self.told.store(first, Ordering::Relaxed);
             if let Some(popped) = self.parts[first].pop() {
                 return Some(popped);
             }
@@ -104,14 +107,14 @@ impl<T> Queue<T> {
     /// How many there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        let (first, last) = (self.first.load(Ordering::Relaxed), self.last.load(Ordering::Relaxed));
+        let (first, last) = (self.first.get(), self.last.get());
         let of_last = self.last().len();
         if first == last { of_last } else { of_last + self.len_before(last) }
     }
 
     #[cold]
     fn len_before(&self, last: usize) -> usize {
-        let first = self.first.load(Ordering::Relaxed);
+        let first = self.first.get();
         (0..PARTS)
             .map(|part| (first + part) % PARTS)
             .take_while(|part| *part != last)
@@ -126,7 +129,7 @@ impl<T> Queue<T> {
 
     #[inline]
     fn last(&self) -> &Deque<T> {
-        &self.parts[self.last.load(Ordering::Relaxed) % PARTS]
+        &self.parts[self.last.get() % PARTS]
     }
 }
 

@@ -88,5 +88,5 @@ fn a_few_stay_in_one_part() {
             assert_eq!(queue.pop(), Some(number - 40));
         }
     }
-    assert_eq!(queue.first.load(Ordering::Relaxed), queue.last.load(Ordering::Relaxed));
+    assert_eq!(queue.first.get(), queue.last.get());
 }
