@@ -174,7 +174,9 @@ impl<F, T> Drop for Body<F, T> {
 /// Drops a result that nobody asked for. As in std, a result whose destructor panics ends the process: nobody is
 /// there to be told. So one that waits is not interrupted.
 pub(crate) fn drop_result<R>(result: R) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| interrupt::shield(|| drop(result)))) {
+    // Dropped where it lies: it may be large, and unoptimised code would move it to and fro on a coroutine's stack.
+    let mut result = Some(result);
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| interrupt::shield(|| result = None))) {
         // It may panic on drop again.
         std::mem::forget(panic);
         eprintln!("fatal runtime error: the result of a coroutine panicked on drop, aborting");

@@ -34,36 +34,36 @@ fn one_initialises_and_all_see_it() {
 }
 
 #[test]
-fn a_cancelled_initialiser_poisons_a_once_and_leaves_a_cell_empty() {
+fn a_cancelled_initialiser_comes_to_its_end_in_a_once_and_leaves_a_cell_empty() {
     on_workers(|| {
         hush();
         let shared = Arc::new((Once::new(), OnceLock::new()));
         let [once, cell] = [true, false].map(|once| {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                let never = || tarae::sleep(Duration::MAX);
-                if once { shared.0.call_once(never) } else { *shared.1.get_or_init(never) }
+                if once {
+                    shared.0.call_once(|| tarae::sleep(MOMENT));
+                    // The first wait after it.
+                    tarae::sleep(Duration::MAX);
+                }
+                *shared.1.get_or_init(|| tarae::sleep(Duration::MAX));
             })
         });
         tarae::sleep(ms(5));
-        // They wait for one that will not come to its end, and for a value.
-        let forced = thread::spawn({
+        // They wait for one that must not be interrupted, and for a value.
+        let waiter = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || {
-                let mut poisoned = false;
-                shared.0.call_once_force(|state| poisoned = state.is_poisoned());
-                poisoned
-            }
+            move || shared.0.call_once(|| unreachable!("another one does"))
         });
         let second = thread::spawn({
             let shared = Arc::clone(&shared);
             move || shared.1.set(())
         });
-        tarae::sleep(MOMENT);
-        assert!(!forced.is_finished() && !second.is_finished());
+        tarae::sleep(ms(5));
+        assert!(!second.is_finished());
         once.cancel();
         cell.cancel();
-        assert!(forced.join().unwrap(), "poisoned");
+        waiter.join().unwrap();
         assert_eq!(second.join().unwrap(), Ok(()));
         assert!(once.join().is_err() && cell.join().is_err());
         assert!(shared.0.is_completed());
