@@ -87,6 +87,9 @@
 //! that, unwinds, past the panic hook. Destructors run, and may wait. Each function says under *Cancellation* which of the two it
 //! does, and under *Parks* what it waits for.
 //!
+//! A program that is built with `panic = "abort"` has no unwinding. In it only those waits are interrupted that return an error: a
+//! [`timeout`] around a [`sleep`] returns when the sleep is over, and a [`Runtime`] that is dropped waits for it.
+//!
 //! # Platform
 //!
 //! Linux with glibc on x86-64; AArch64 is written beside it. Others are refused at compile time.

@@ -11,7 +11,8 @@
 //! # Wakers
 //!
 //! Wakers of a program's own (`impl Wake`) are called wherever what they wait for happens: on workers, among others. They
-//! should be short, as everywhere. One that panics is told of by the panic hook, and hurts nobody else.
+//! should be short, and never wait, as everywhere: one that waits holds up the timers or sockets of a worker, and may
+//! wait for ever for what they would bring. One that panics is told of by the panic hook, and hurts nobody else.
 //!
 //! # Examples
 //!

@@ -67,6 +67,10 @@ impl Runtime {
     ///
     /// Until `f` has ended. On a kernel thread, blocks it.
     ///
+    /// # Cancellation
+    ///
+    /// Unwinds; `f` is then detached, and goes on.
+    ///
     /// # Panics
     ///
     /// With the payload of `f`, if `f` panics; if no coroutine can be made. On a kernel thread, with a list of who waits
@@ -181,7 +185,9 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// How many were left behind. Their stacks stay as they are, and are not freed.
+    /// How many were left behind. Their stacks stay as they are, and are not freed, and nothing on them is dropped: a lock that one
+    /// holds stays locked, also to kernel threads and to other runtimes; one that stands in line for a lock or a permit may be given
+    /// it, and keeps it; whoever joins one waits for ever.
     pub fn shutdown_timeout(mut self, timeout: Duration) -> Result<(), LeftBehind> {
         self.shut_down(timeout)
     }

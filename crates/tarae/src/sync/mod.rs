@@ -28,8 +28,9 @@
 //! # Cancellation
 //!
 //! Whoever waits here, and is cancelled or out of time, unwinds. What was granted to it meanwhile, a lock, a permit, a
-//! notification, is passed on. What unwinds while it holds a lock poisons it, and an initialiser that unwinds poisons its
-//! [`Once`], just as by a panic: what it was about to do is half done.
+//! notification, is passed on. What unwinds while it holds a lock poisons it, just as by a panic: what it was about to do is
+//! half done. The initialiser of a [`Once`] or a [`LazyLock`] is shielded, as it is made for all and not for whoever comes first;
+//! that of a [`OnceLock`] is not, and leaves the cell empty.
 //!
 //! # Differences from std
 //!
@@ -37,7 +38,7 @@
 //!   std.
 //! - Left out is what std has deprecated: `Condvar::wait_timeout_ms`, `ONCE_INIT`.
 //! - A [`Condvar`] may be used with several mutexes at once, and never wakes without being notified.
-//! - An initialiser that asks for what it is to make waits for itself: it does not panic, but it can be cancelled.
+//! - An initialiser that asks for what it is to make waits for itself, and does not panic.
 
 pub mod mpsc;
 

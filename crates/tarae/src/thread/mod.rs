@@ -8,6 +8,8 @@
 //! - A `thread_local!` outlives the coroutine that set it: coroutines use pooled thread identities, as tasks use the
 //!   threads of a thread pool. A coroutine may find what an earlier one left. What is to be fresh in every coroutine, and to be
 //!   dropped with it, is declared with [`coroutine_local!`](crate::coroutine_local).
+//! - The panic hook's `thread '<unnamed>' panicked` has no name, as std gives no way to name a thread that it did not make;
+//!   [`current`]`().name()` has it, also in a hook of the program's own.
 //! - [`Builder::stack_size`] is rounded up so that the whole slot is a power of two.
 //! - When the process ends, coroutines end with it, like detached threads.
 //! - What belongs to the kernel thread does not follow a coroutine that moves: signal mask, CPU affinity, namespaces.
