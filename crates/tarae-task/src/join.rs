@@ -115,7 +115,7 @@ impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         if self.coroutine.header().state.detach() == state::Result::Yours {
             // `None` after `join`.
-            drop_result(self.take());
+            self.take().into_iter().for_each(drop_result);
         }
     }
 }

@@ -346,7 +346,7 @@ impl<T> Packet<T> {
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
         let result = self.lock().take();
-        drop_result(result);
+        result.into_iter().for_each(drop_result);
     }
 }
 
