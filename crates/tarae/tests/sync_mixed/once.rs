@@ -46,7 +46,7 @@ fn a_cancelled_initialiser_comes_to_its_end_in_a_once_and_leaves_a_cell_empty() 
                     // The first wait after it.
                     tarae::sleep(Duration::MAX);
                 }
-                *shared.1.get_or_init(|| tarae::sleep(Duration::MAX));
+                shared.1.get_or_init(|| tarae::sleep(Duration::MAX));
             })
         });
         tarae::sleep(ms(5));
