@@ -1,70 +1,12 @@
 //! Messages on kernel threads, over std's bounded channels.
 
-use std::io;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, SyncSender as Sender, sync_channel as bounded};
+use std::thread::{JoinHandle, spawn};
 
-use super::{NODES, Pairs, took};
-use crate::beside::{Run, Setup, runtimes};
+use crate::beside::runtimes::threads as on_workers;
 
-pub(super) fn ping_pong(setup: Setup, pairs: Pairs) -> io::Result<Run> {
-    let trips = pairs.trips(setup);
-    runtimes::threads(setup.workers, move || {
-        let start = Instant::now();
-        let all: Vec<_> = (0..pairs.count).flat_map(|_| pair(pairs, trips)).collect();
-        all.into_iter().for_each(|one| one.join().expect("it does not panic"));
-        start.elapsed()
-    })
-}
+#[expect(clippy::duplicate_mod, reason = "the same text on other imports is the point")]
+#[path = "program.rs"]
+mod program;
 
-fn pair(pairs: Pairs, trips: u64) -> [std::thread::JoinHandle<()>; 2] {
-    let (ping, pinged) = sync_channel(pairs.capacity);
-    let (pong, ponged) = sync_channel(pairs.capacity);
-    let echo = std::thread::spawn(move || {
-        for _ in 0..trips {
-            pong.send(receive(&pinged, pairs.limit)).expect("it is received");
-        }
-    });
-    let player = std::thread::spawn(move || {
-        for trip in 0..trips {
-            ping.send(trip).expect("it is received");
-            assert_eq!(receive(&ponged, pairs.limit), trip);
-        }
-    });
-    [echo, player]
-}
-
-fn receive(from: &Receiver<u64>, limit: Option<Duration>) -> u64 {
-    match limit {
-        None => from.recv().expect("it is sent"),
-        Some(limit) => from.recv_timeout(limit).expect("it is sent in time"),
-    }
-}
-
-pub(super) fn ring(setup: Setup) -> io::Result<Run> {
-    runtimes::threads(setup.workers, move || {
-        let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..NODES).map(|_| sync_channel(1)).unzip();
-        let first = senders[0].clone();
-        senders.rotate_left(1);
-        let all: Vec<_> = receivers
-            .into_iter()
-            .zip(senders)
-            .map(|(inbox, next)| std::thread::spawn(move || node(&inbox, &next)))
-            .collect();
-        let start = Instant::now();
-        first.send(setup.operations).expect("it is received");
-        drop(first);
-        took(start, all.into_iter().map(|one| one.join().expect("it does not panic")))
-    })
-}
-
-/// Sends on the hops that are left; the last one ends the row of nodes, each of which ends the next.
-fn node(inbox: &Receiver<u64>, next: &SyncSender<u64>) -> Option<Instant> {
-    while let Ok(left) = inbox.recv() {
-        if left == 0 {
-            return Some(Instant::now());
-        }
-        next.send(left - 1).expect("it is received");
-    }
-    None
-}
+pub(super) use program::{ping_pong, ring};

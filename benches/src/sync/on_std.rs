@@ -1,57 +1,12 @@
 //! Locks and turns on kernel threads, with std's.
 
-use std::io;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Instant;
+use std::thread::{spawn, yield_now};
 
-use super::{Crowd, WAYS};
-use crate::beside::{Run, Setup, runtimes};
+use crate::beside::runtimes::threads as on_workers;
 
-pub(super) fn mutex(setup: Setup, crowd: Crowd) -> io::Result<Run> {
-    runtimes::threads(setup.workers, move || {
-        let count = Arc::new(Mutex::new(0));
-        let start = Instant::now();
-        let all: Vec<_> = (0..WAYS)
-            .map(|_| {
-                let count = Arc::clone(&count);
-                std::thread::spawn(move || {
-                    for _ in 0..crowd.each {
-                        let mut count = count.lock().expect("nobody panics");
-                        *count += 1;
-                        if crowd.yields {
-                            std::thread::yield_now();
-                        }
-                    }
-                })
-            })
-            .collect();
-        all.into_iter().for_each(|one| one.join().expect("it does not panic"));
-        let took = start.elapsed();
-        assert_eq!(*count.lock().expect("nobody panics"), crowd.total());
-        took
-    })
-}
+#[expect(clippy::duplicate_mod, reason = "the same text on other imports is the point")]
+#[path = "program.rs"]
+mod program;
 
-pub(super) fn turns(setup: Setup) -> io::Result<Run> {
-    runtimes::threads(setup.workers, move || {
-        let turn = Arc::new((Mutex::new(0), Condvar::new()));
-        let start = Instant::now();
-        let both = [0, 1].map(|own| {
-            let turn = Arc::clone(&turn);
-            std::thread::spawn(move || {
-                let (turn, changed) = &*turn;
-                for _ in 0..setup.operations {
-                    let mut turn = turn.lock().expect("nobody panics");
-                    while *turn != own {
-                        turn = changed.wait(turn).expect("nobody panics");
-                    }
-                    *turn = 1 - own;
-                    drop(turn);
-                    changed.notify_one();
-                }
-            })
-        });
-        both.into_iter().for_each(|one| one.join().expect("it does not panic"));
-        start.elapsed()
-    })
-}
+pub(super) use program::{mutex, turns};
